@@ -1,0 +1,1 @@
+"""The historical warehouse of OpenRouter's model catalogue: capture, flatten, append, ask."""

@@ -1,0 +1,235 @@
+"""The raw store: the bytes of every answer, and the journal of what bytes cannot tell.
+
+Belongs here: what a capture is, writing captures durably, reading them back, the journal.
+Does not belong here: what the bytes mean (`flatten`) and what follows from them (`ledger`).
+
+``raw/packs/<source>/<year>/<pack>.tar.zst`` holds up to :data:`PACK_SIZE` captures. A pack is an ordinary tar in
+an ordinary zstd frame: for each capture ``<name>.json`` (the bytes, untouched) and ``<name>.meta.json`` (where
+they came from). ``raw/journal.jsonl`` holds a line for each commit, decision and repeated sighting.
+Packs are written whole and never changed; the journal is only appended to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from pipelines.errors import CatalogueError
+from pipelines.scopes import Scope
+
+PACK_SIZE = 64
+"""Captures in a pack at most, and so the most that one damaged byte can cost."""
+
+_LEVEL = 9
+_WINDOW_LOG = 26
+"""64 MiB: long enough that a capture is coded against all earlier ones of its pack; `zstd -d` accepts up to 27."""
+
+
+def iso(moment: datetime) -> str:
+    """``moment`` in UTC to the microsecond, as identities and file names spell it: ``2026-08-22T12:08:54.000000Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The bytes of one answer, and where they came from.
+
+    ``observed_at`` is when the source said it (for a live answer: receipt less the CDN's ``age``).
+    ``origin`` names the way it came, such as ``live`` or ``archive:models.bundle``.
+    ``provenance`` is JSON: the request without secrets, the status, the useful headers, the time of receipt.
+    Identity is (scope, observed_at, SHA-256); origin and provenance do not take part in it.
+    """
+
+    scope: Scope
+    observed_at: datetime
+    body: bytes = field(repr=False)
+    origin: str
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.observed_at.tzinfo is None:
+            raise ValueError("observed_at needs a time zone")
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes, in hex."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @cached_property
+    def snapshot_id(self) -> str:
+        """A hash of the identity, 32 hex digits; never a sequence number."""
+        identity = "\n".join((self.scope.name, iso(self.observed_at), self.sha256))
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+class DamagedPackError(CatalogueError):
+    """A pack's bytes are not those that were written."""
+
+
+class RawStore:
+    """The packs below ``root`` (``warehouse/raw``) and the journal beside them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.journal = Journal(root / "journal.jsonl")
+
+    def packs(self) -> list[str]:
+        """The names of all packs, relative to ``root``, sorted."""
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("packs/*/*/*.tar.zst"))
+
+    def write(self, captures: Sequence[Capture]) -> str:
+        """Store up to :data:`PACK_SIZE` captures of one source durably, and name their pack.
+
+        When this returns, the bytes outlive a crash; before, no part of them is visible. The name depends on the
+        captures alone, so writing them again replaces a pack by its equal.
+        """
+        if not 0 < len(captures) <= PACK_SIZE or len({capture.scope.source for capture in captures}) != 1:
+            raise ValueError(f"a pack takes 1 to {PACK_SIZE} captures of one source")
+        first = min(captures, key=lambda capture: capture.observed_at)
+        digest = hashlib.sha256("".join(capture.snapshot_id for capture in captures).encode()).hexdigest()[:12]
+        stamp = first.observed_at.astimezone(UTC)
+        name = f"packs/{_file_safe(first.scope.source)}/{stamp:%Y}/{stamp:%Y%m%dT%H%M%SZ}-{digest}.tar.zst"
+        write_durably(self.root / name, _compress(_tar(captures)))
+        return name
+
+    def read(self, pack: str) -> list[Capture]:
+        """The captures of a pack, in the order in which they were written.
+
+        Raises :class:`DamagedPackError` if the pack is missing or any of its bytes changed.
+        """
+        path = self.root / pack
+        try:
+            return list(_untar(zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(path.read_bytes())))
+        except FileNotFoundError:
+            raise DamagedPackError(f"the pack {pack} is missing from {self.root}") from None
+        except (zstandard.ZstdError, tarfile.TarError, ValueError, KeyError, EOFError) as problem:
+            raise DamagedPackError(f"the pack {pack} in {self.root} is damaged: {problem}") from None
+
+
+class Journal:
+    """One JSON object a line, each a commit: when it was recorded, which packs it took, what people decided."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All whole lines, oldest first. A last line without its end was never acknowledged and does not count."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Add one line durably. The caller holds the warehouse's lock."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        with self.path.open("a+b") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(self.path.parent)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` so that after a crash there is all of it or what was there before."""
+    _make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """``mkdir -p`` that outlives a crash."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _tar(captures: Iterable[Capture]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for capture in captures:
+            name = f"{capture.observed_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{capture.snapshot_id}"
+            meta = {
+                "scope": capture.scope.name,
+                "observed_at": iso(capture.observed_at),
+                "sha256": capture.sha256,
+                "origin": capture.origin,
+                "provenance": capture.provenance,
+            }
+            moment = int(capture.observed_at.timestamp())
+            _add_member(archive, f"{name}.meta.json", json.dumps(meta, ensure_ascii=False).encode(), moment)
+            _add_member(archive, f"{name}.json", capture.body, moment)
+    return buffer.getvalue()
+
+
+def _add_member(archive: tarfile.TarFile, name: str, content: bytes, moment: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = len(content), moment, 0o644
+    archive.addfile(member, io.BytesIO(content))
+
+
+def _untar(stream: Any) -> Iterator[Capture]:
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        meta: dict[str, Any] = {}
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is None:
+                raise ValueError(f"{member.name} is no file")
+            content = file.read()
+            if member.name.endswith(".meta.json"):
+                meta = json.loads(content)
+                continue
+            capture = Capture(
+                Scope.parse(meta["scope"]),
+                datetime.fromisoformat(meta["observed_at"]),
+                content,
+                meta["origin"],
+                meta["provenance"],
+            )
+            if capture.sha256 != meta["sha256"]:
+                raise ValueError(f"the bytes of {member.name} are not those that were captured")
+            yield capture
+
+
+def _compress(content: bytes) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
+    )
+    return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+
+
+def _file_safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text) or "_"

@@ -1,0 +1,662 @@
+"""From bytes to Polars frames: models, prices and price rules, as the source gave them.
+
+Belongs here: telling a listing from anything else, the columns of a model, exact prices, what is unknown.
+Does not belong here: files and databases, and any comparison of one capture with another.
+
+Everything here is a pure function of bytes. A batch of captures is flattened at once, and a model object that
+occurs in many of them is flattened once: captures of one catalogue repeat each other almost entirely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+import polars as pl
+
+from pipelines.pricing import CONDITIONS, PRICE_DIGITS, PRICE_SCALE, UNITS, number_key, read_price, unit_of
+
+PRICE = pl.Decimal(PRICE_DIGITS, PRICE_SCALE)
+MOMENT = pl.Datetime("us", "UTC")
+
+MODELS: Mapping[str, pl.DataType] = {
+    "model_key": pl.String(),
+    "model_id": pl.String(),
+    "author": pl.String(),
+    "base_model_id": pl.String(),
+    "variant": pl.String(),
+    "is_alias": pl.Boolean(),
+    "alias_target": pl.String(),
+    "name": pl.String(),
+    "canonical_slug": pl.String(),
+    "hugging_face_id": pl.String(),
+    "created_at": MOMENT,
+    "description": pl.String(),
+    "context_length": pl.Int64(),
+    "modality": pl.String(),
+    "input_modalities": pl.List(pl.String()),
+    "output_modalities": pl.List(pl.String()),
+    "tokenizer": pl.String(),
+    "instruct_type": pl.String(),
+    "max_completion_tokens": pl.Int64(),
+    "is_moderated": pl.Boolean(),
+    "supported_parameters": pl.List(pl.String()),
+    "default_parameters": pl.String(),
+    "expiration_date": pl.Date(),
+    "knowledge_cutoff": pl.String(),
+    "extra": pl.String(),
+    "state_key": pl.String(),
+    "meaning_key": pl.String(),
+    "price_list_key": pl.String(),
+    "rules_key": pl.String(),
+    "outputs_text": pl.Boolean(),
+}
+"""A row for each distinct model object. ``default_parameters`` and ``extra`` are JSON. Keys are 128-bit hashes in
+hex: ``model_key`` of the whole object but its benchmarks, ``state_key`` of its attributes as received, ``meaning_key``
+of its attributes where empty forms are equal and arrays of strings are sets, ``price_list_key`` of its pricing as
+received, ``rules_key`` of its rules as numbers (null: no rules)."""
+
+PRICES: Mapping[str, pl.DataType] = {
+    "price_list_key": pl.String(),
+    "price_kind": pl.String(),
+    "unit": pl.String(),
+    "price_text": pl.String(),
+    "price_usd": PRICE,
+    "price_status": pl.String(),
+}
+"""A row for each headline price of a distinct price list."""
+
+PRICE_RULES: Mapping[str, pl.DataType] = {
+    "price_list_key": pl.String(),
+    "rule_no": pl.Int32(),
+    "min_prompt_tokens": pl.Int64(),
+    "utc_start": pl.Int32(),
+    "utc_end": pl.Int32(),
+    "utc_days": pl.List(pl.String()),
+    "unknown_conditions": pl.String(),
+    "price_kind": pl.String(),
+    "price_text": pl.String(),
+    "price_usd": PRICE,
+    "price_status": pl.String(),
+}
+"""A row for each price of each rule of a distinct price list; ``rule_no`` counts from 1. ``unknown_conditions`` is JSON
+and null where every condition is understood."""
+
+UNKNOWN_FIELDS: Mapping[str, pl.DataType] = {
+    "model_key": pl.String(),
+    "path": pl.String(),
+    "json_type": pl.String(),
+    "example": pl.String(),
+}
+"""A row for each field of a distinct model object that the API's description does not name; ``example`` is JSON."""
+
+_VOLATILE = "benchmarks"
+_GROUPS = ("architecture", "top_provider")
+_KNOWN_FIELDS = frozenset(
+    """id name created description context_length architecture pricing top_provider per_request_limits
+    supported_parameters hugging_face_id canonical_slug default_parameters expiration_date knowledge_cutoff links
+    supported_voices benchmarks reasoning alias_target
+    architecture.modality architecture.input_modalities architecture.output_modalities architecture.tokenizer
+    architecture.instruct_type top_provider.is_moderated top_provider.context_length
+    top_provider.max_completion_tokens alias_target.slug alias_target.name""".split()
+)
+_KNOWN_ENVELOPE = frozenset({"data", "total_count", "links"})
+_KNOWN_MODALITIES = frozenset(
+    "text image file audio video embeddings rerank speech transcription".split()
+)
+_NO_ATTRIBUTE = frozenset({"links"})
+_MAX_DEPTH = 4
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Why a capture cannot be taken at its word. ``code`` is for programs, ``reason`` for people."""
+
+    code: str
+    reason: str
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether there is nothing in it that a person could accept."""
+        return self.code in {"not_json", "wrong_shape"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one capture lists, in its order, repeated ids included.
+
+    ``model_keys`` names rows of the :data:`MODELS` frame. ``defects`` are those that the bytes alone show.
+    """
+
+    model_ids: tuple[str, ...] = ()
+    model_keys: tuple[str, ...] = ()
+    reported_count: int | None = None
+    defects: tuple[Defect, ...] = ()
+    unknown_fields: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A batch of captures: a listing for each, and the distinct things that they list."""
+
+    listings: tuple[Listing, ...]
+    models: pl.DataFrame
+    prices: pl.DataFrame
+    price_rules: pl.DataFrame
+    unknown_fields: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From when on a capture is suspicious."""
+
+    unreadable_share: float = 0.01
+    gone_share: float = 0.20
+    gone_within_days: float = 7
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def flatten(bodies: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> Frames:
+    """The frames of a batch of ``/models`` answers; never raises, whatever the bytes are.
+
+    Frames have the schemas :data:`MODELS`, :data:`PRICES`, :data:`PRICE_RULES` and :data:`UNKNOWN_FIELDS`.
+    """
+    batch = _Batch()
+    listings = tuple(batch.listing(body, limits) for body in bodies)
+    return Frames(
+        listings,
+        pl.DataFrame(batch.models, schema=dict(MODELS), orient="row"),
+        pl.DataFrame(batch.prices, schema=dict(PRICES), orient="row"),
+        pl.DataFrame(batch.rules, schema=dict(PRICE_RULES), orient="row"),
+        pl.DataFrame(batch.unknown, schema=dict(UNKNOWN_FIELDS), orient="row"),
+    )
+
+
+@dataclass
+class _Batch:
+    """The distinct objects met so far; ``seen`` maps a model key to its counts of prices and unreadable prices."""
+
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    seen_lists: set[str] = field(default_factory=set)
+    models: list[tuple[Any, ...]] = field(default_factory=list)
+    prices: list[tuple[Any, ...]] = field(default_factory=list)
+    rules: list[tuple[Any, ...]] = field(default_factory=list)
+    unknown: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def listing(self, body: bytes, limits: Limits) -> Listing:
+        try:
+            pages = [_parse(page) for page in _pages(body)]
+        except ValueError as problem:
+            return Listing(defects=(Defect("not_json", f"the answer is not JSON: {problem}"),))
+        found = [find_listing(page) for page in pages]
+        models: list[dict[str, Any]] = []
+        for entries in found:
+            if entries is None:
+                return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
+            models.extend(entries)
+        _restore_numbers(body, models)
+        keys = [self._add(model) for model in models]
+        ids = tuple(model["id"] for model in models)
+        reported = _reported_count(pages)
+        return Listing(
+            ids,
+            tuple(keys),
+            reported,
+            tuple(self._defects(ids, keys, reported, limits)),
+            tuple(_unknown_envelope(pages)),
+        )
+
+    def _add(self, model: dict[str, Any]) -> str:
+        body = {name: value for name, value in model.items() if name != _VOLATILE}
+        key = _hash(_dump(body))
+        if key not in self.seen:
+            self.seen[key] = self._flatten_model(key, body)
+        return key
+
+    def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
+        pricing = model.get("pricing")
+        headline, rules, oddities = _split_pricing(pricing)
+        list_key = _hash(_dump(pricing))
+        texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
+        unreadable = sum(read_price(text).status == "unreadable" for text in texts)
+        if not isinstance(pricing, dict):
+            texts, unreadable = [""], 1
+        if list_key not in self.seen_lists:
+            self.seen_lists.add(list_key)
+            self.prices.extend(_price_rows(list_key, headline))
+            self.rules.extend(_rule_rows(list_key, rules))
+        row = _model_row(key, model, oddities)
+        self.models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
+        self.unknown.extend((key, *found) for found in _unknown_in(model, rules))
+        return len(texts), unreadable
+
+    def _defects(
+        self, ids: Sequence[str], keys: Sequence[str], reported: int | None, limits: Limits
+    ) -> Iterator[Defect]:
+        if not ids:
+            yield Defect("no_models", "the answer lists no models")
+            return
+        if len(set(ids)) != len(ids):
+            twice = sorted({one for one in ids if ids.count(one) > 1})
+            yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {_show(twice[0])}")
+        prices, unreadable = (sum(self.seen[key][column] for key in keys) for column in (0, 1))
+        if unreadable > limits.unreadable_share * prices:
+            yield Defect(
+                "unreadable_prices",
+                f"{unreadable} of {prices} prices cannot be read ({unreadable / prices:.1%}, "
+                f"allowed are {limits.unreadable_share:.1%})",
+            )
+        if reported is not None and reported != len(ids):
+            yield Defect("count_disagrees", f"the answer lists {len(ids)} models and says that there are {reported}")
+
+
+# --- the envelope ---------------------------------------------------------------------------------------------------
+
+
+def _pages(body: bytes) -> list[bytes]:
+    """The pages of an answer: several are joined as a JSON text sequence (RFC 7464)."""
+    return body.split(b"\x1e")[1:] if body.startswith(b"\x1e") else [body]
+
+
+def _parse(page: bytes) -> Any:
+    try:
+        return orjson.loads(page)
+    except orjson.JSONDecodeError as problem:
+        # What the strict parser refuses but JavaScript writes: half a surrogate pair, where a text was cut.
+        try:
+            lenient = json.loads(page.decode("utf-8-sig"), parse_constant=_refuse)
+            return orjson.loads(_SURROGATE.sub("\ufffd", json.dumps(lenient, ensure_ascii=False)))
+        except (ValueError, RecursionError):
+            raise ValueError(str(problem)) from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def find_listing(document: Any) -> list[dict[str, Any]] | None:
+    """The model objects of a bare list, of ``{data: …}`` or of an object wrapped around one of these; else None.
+
+    A wrapper may nest up to four deep and may hold only one listing.
+    """
+    if isinstance(document, list):
+        return document if all(_is_model(entry) for entry in document) else None
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("data"), list):
+        return find_listing(document["data"])
+    inner = list(_listings_within(document, _MAX_DEPTH))
+    return inner[0] if len(inner) == 1 else None
+
+
+def _listings_within(document: Mapping[str, Any], depth: int) -> Iterator[list[dict[str, Any]]]:
+    for value in document.values():
+        if isinstance(value, list) and value and all(_is_model(entry) for entry in value):
+            yield value
+        elif isinstance(value, dict) and isinstance(value.get("data"), list):
+            models = find_listing(value)
+            if models is not None:
+                yield models
+        elif isinstance(value, dict) and depth > 1:
+            yield from _listings_within(value, depth - 1)
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str) and bool(entry["id"]) and "pricing" in entry
+
+
+def _shape_reason(pages: Sequence[Any]) -> str:
+    page = pages[0]
+    if isinstance(page, dict) and isinstance(page.get("error"), dict):
+        return f"the answer is an error: {_show(page['error'].get('message'))}"
+    return "the answer is JSON but holds no one list of models with an id and a pricing each"
+
+
+def _reported_count(pages: Sequence[Any]) -> int | None:
+    for page in pages:
+        if isinstance(page, dict) and type(page.get("total_count")) is int:
+            return int(page["total_count"])
+    return None
+
+
+def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
+    """Fields beside the list, only where the envelope is the API's own: a wrapper's fields are the archive's."""
+    for page in pages:
+        if isinstance(page, dict) and isinstance(page.get("data"), list):
+            for name in page.keys() - _KNOWN_ENVELOPE:
+                yield f"$.{name}", _json_type(page[name]), _example(page[name])
+
+
+# --- a model --------------------------------------------------------------------------------------------------------
+
+
+def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tuple[Any, ...]:
+    """The columns of :data:`MODELS` up to ``meaning_key``. A value that its column cannot hold goes to ``extra``."""
+    fields = {name: value for name, value in model.items() if name not in {"id", "pricing", *_GROUPS}}
+    for group in _GROUPS:
+        inner = model.get(group)
+        if isinstance(inner, dict):
+            fields |= {f"{group}.{name}": value for name, value in inner.items()}
+        elif inner is not None:
+            fields[group] = inner
+    target = fields.get("alias_target")
+    if isinstance(target, dict):
+        del fields["alias_target"]
+        fields |= {f"alias_target.{name}": value for name, value in target.items()}
+    fields |= oddities
+    columns = {
+        column: _take(fields, name, fits, convert) for column, (name, fits, convert) in _ATTRIBUTES.items()
+    }
+    extra = {name: value for name, value in fields.items() if value is not None or name not in _KNOWN_FIELDS}
+    base, _, variant = model["id"].partition(":")
+    attributes = {
+        **{name: value for name, value in extra.items() if name not in _NO_ATTRIBUTE},
+        **{column: str(value) if isinstance(value, date) else value for column, value in columns.items()},
+    }
+    meaning = {name: _meaning(value) for name, value in attributes.items()}
+    defaults = columns.pop("default_parameters")
+    values = dict(columns)
+    return (
+        key,
+        model["id"],
+        base.removeprefix("~").partition("/")[0],
+        base,
+        variant or None,
+        base.startswith("~"),
+        values.pop("alias_target"),
+        *(values.pop(name) for name in _BEFORE_DEFAULTS),
+        None if defaults is None else _dump(defaults).decode(),
+        values.pop("expiration_date"),
+        values.pop("knowledge_cutoff"),
+        _dump(extra).decode(),
+        _hash(_dump([model["id"], attributes, extra])),
+        _hash(_dump([model["id"], {name: value for name, value in meaning.items() if value is not None}])),
+    )
+
+
+def _take(
+    fields: dict[str, Any], name: str, fits: Callable[[Any], bool], convert: Callable[[Any], Any]
+) -> Any:
+    """The value of ``name``, taken out of ``fields`` if its column can hold it."""
+    value = fields.get(name)
+    if value is None or not fits(value):
+        return None
+    try:
+        converted = convert(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    del fields[name]
+    return converted
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return (type(value) is int or (type(value) is float and value.is_integer())) and abs(value) < 2**63
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _day(text: str) -> date:
+    """The day of a date or of a date and time."""
+    if len(text) > 10 and text[10] in "T ":
+        return datetime.fromisoformat(text).date()
+    return date.fromisoformat(text)
+
+
+_ATTRIBUTES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]]] = {
+    "alias_target": ("alias_target.slug", _is_text, _same),
+    "name": ("name", _is_text, _same),
+    "canonical_slug": ("canonical_slug", _is_text, _same),
+    "hugging_face_id": ("hugging_face_id", _is_text, _same),
+    "created_at": ("created", _is_whole, _moment),
+    "description": ("description", _is_text, _same),
+    "context_length": ("context_length", _is_whole, int),
+    "modality": ("architecture.modality", _is_text, _same),
+    "input_modalities": ("architecture.input_modalities", _is_texts, _same),
+    "output_modalities": ("architecture.output_modalities", _is_texts, _same),
+    "tokenizer": ("architecture.tokenizer", _is_text, _same),
+    "instruct_type": ("architecture.instruct_type", _is_text, _same),
+    "max_completion_tokens": ("top_provider.max_completion_tokens", _is_whole, int),
+    "is_moderated": ("top_provider.is_moderated", _is_flag, _same),
+    "supported_parameters": ("supported_parameters", _is_texts, _same),
+    "default_parameters": ("default_parameters", _is_object, _same),
+    "expiration_date": ("expiration_date", _is_text, _day),
+    "knowledge_cutoff": ("knowledge_cutoff", _is_text, _same),
+}
+"""Each attribute's column, where the API has it, what its column can hold, and how it gets there."""
+
+_BEFORE_DEFAULTS = [name for name in MODELS if name in _ATTRIBUTES][1:-3]
+
+
+def _meaning(value: Any) -> Any:
+    """``value`` such that two that mean the same are equal: empty forms are None, arrays of strings are sorted sets."""
+    if value is None or value == "" or value == [] or value == {}:
+        return None
+    return sorted(set(value)) if _is_texts(value) else value
+
+
+def _outputs_text(model: Mapping[str, Any]) -> bool:
+    """Whether a text-only listing would show the model. Captures before 2025-03-31 have only ``modality``, such as
+    ``text+image->text``; a model that says nothing of its output is one of text."""
+    architecture = model.get("architecture")
+    if not isinstance(architecture, dict):
+        return True
+    outputs = architecture.get("output_modalities")
+    if _is_texts(outputs) and outputs:
+        return "text" in outputs
+    modality = architecture.get("modality")
+    if isinstance(modality, str) and "->" in modality:
+        return "text" in modality.rpartition("->")[2].split("+")
+    return True
+
+
+# --- prices ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rule:
+    conditions: dict[str, Any]
+    unknown_conditions: dict[str, Any]
+    prices: dict[str, str]
+
+
+def _split_pricing(pricing: Any) -> tuple[dict[str, str], list[_Rule], dict[str, Any]]:
+    """Headline texts by kind, the rules, and what is neither (by its path, for ``extra``)."""
+    if not isinstance(pricing, dict):
+        return {}, [], {"pricing": pricing}
+    headline: dict[str, str] = {}
+    oddities: dict[str, Any] = {}
+    rules: list[_Rule] = []
+    for kind, value in pricing.items():
+        if kind == "overrides" and isinstance(value, list) and all(isinstance(rule, dict) for rule in value):
+            rules = [_rule(rule) for rule in value]
+        elif value is None:
+            continue
+        elif isinstance(value, str):
+            headline[kind] = value
+        elif kind in UNITS:
+            headline[kind] = _dump(value).decode()
+        else:
+            oddities[f"pricing.{kind}"] = value
+    return headline, rules, oddities
+
+
+def _rule(rule: Mapping[str, Any]) -> _Rule:
+    """A key of a rule is a condition where it is documented as one and well-formed, a price where it is a known price
+    kind or a text that reads as a number, and otherwise a condition that is not understood."""
+    conditions: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    prices: dict[str, str] = {}
+    for key, value in rule.items():
+        if value is None:
+            continue
+        if key in CONDITIONS:
+            (conditions if _is_condition(key, value) else unknown)[key] = value
+        elif key in UNITS and isinstance(value, str):
+            prices[key] = value
+        elif isinstance(value, str) and read_price(value).status != "unreadable":
+            prices[key] = value
+        else:
+            unknown[key] = value
+    return _Rule(conditions, unknown, prices)
+
+
+def _is_condition(key: str, value: Any) -> bool:
+    if key == "utc_days":
+        return _is_texts(value)
+    return type(value) is int and (0 <= value <= 2400 if key.startswith("utc_") else abs(value) < 2**63)
+
+
+def _rules_key(rules: Sequence[_Rule]) -> str | None:
+    """Equal for two lists of rules that say the same in the same order, whatever their prices' spelling."""
+    if not rules:
+        return None
+    return _hash(
+        _dump(
+            [
+                [
+                    {**rule.conditions, "utc_days": sorted(rule.conditions.get("utc_days", []))},
+                    rule.unknown_conditions,
+                    {kind: number_key(text) for kind, text in rule.prices.items()},
+                ]
+                for rule in rules
+            ]
+        )
+    )
+
+
+def _price_rows(list_key: str, headline: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    for kind, text in headline.items():
+        price = read_price(text)
+        yield list_key, kind, unit_of(kind, headline), text, price.usd, price.status
+
+
+def _rule_rows(list_key: str, rules: Sequence[_Rule]) -> Iterator[tuple[Any, ...]]:
+    for number, rule in enumerate(rules, start=1):
+        unknown = _dump(rule.unknown_conditions).decode() if rule.unknown_conditions else None
+        conditions = [rule.conditions.get(key) for key in ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")]
+        for kind, text in rule.prices.items():
+            price = read_price(text)
+            yield list_key, number, *conditions, unknown, kind, text, price.usd, price.status
+
+
+def _restore_numbers(body: bytes, models: Sequence[dict[str, Any]]) -> None:
+    """Where a price is a JSON number and no text, put its literal in its place: no float may touch a price."""
+    if not any(_has_number(model.get("pricing")) for model in models):
+        return
+    exact: list[dict[str, Any]] = []
+    for page in _pages(body):
+        exact.extend(find_listing(json.loads(page, parse_float=_Literal, parse_int=_Literal)) or [])
+    for model, literal in zip(models, exact, strict=True):
+        model["pricing"] = _literals(model["pricing"], literal["pricing"])
+
+
+class _Literal(str):
+    """A JSON number as it was written."""
+
+    __slots__ = ()
+
+
+def _has_number(pricing: Any) -> bool:
+    if not isinstance(pricing, dict):
+        return False
+    rules = pricing.get("overrides")
+    inner = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    return any(
+        type(value) in (int, float)
+        for prices in (pricing, *inner)
+        for key, value in prices.items()
+        if key not in CONDITIONS
+    )
+
+
+def _literals(value: Any, literal: Any) -> Any:
+    """``value`` with numbers under price keys replaced by how they were written."""
+    if isinstance(value, dict):
+        return {key: one if key in CONDITIONS else _literals(one, literal[key]) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_literals(one, exact) for one, exact in zip(value, literal, strict=True)]
+    return str(literal) if isinstance(literal, _Literal) else value
+
+
+# --- what is unknown ------------------------------------------------------------------------------------------------
+
+
+def _unknown_in(model: Mapping[str, Any], rules: Sequence[_Rule]) -> Iterator[tuple[str, str, str]]:
+    """Path, JSON type and example of everything that the API's description does not name."""
+    for name, value in model.items():
+        if name not in _KNOWN_FIELDS:
+            yield name, _json_type(value), _example(value)
+        elif name in (*_GROUPS, "alias_target") and isinstance(value, dict):
+            for inner, one in value.items():
+                if f"{name}.{inner}" not in _KNOWN_FIELDS:
+                    yield f"{name}.{inner}", _json_type(one), _example(one)
+    pricing = model.get("pricing")
+    if isinstance(pricing, dict):
+        for kind in pricing.keys() - UNITS.keys() - {"overrides"}:
+            yield f"pricing.{kind}", _json_type(pricing[kind]), _example(pricing[kind])
+    for rule in rules:
+        for key, value in (*rule.unknown_conditions.items(), *rule.prices.items()):
+            if key not in UNITS:
+                yield f"pricing.overrides[].{key}", _json_type(value), _example(value)
+    architecture = model.get("architecture")
+    for side in ("input_modalities", "output_modalities"):
+        modalities = architecture.get(side) if isinstance(architecture, dict) else None
+        for modality in sorted(set(modalities) - _KNOWN_MODALITIES) if _is_texts(modalities) else ():
+            yield f"architecture.{side}[{modality}]", "string", _example(modality)
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def _example(value: Any) -> str:
+    text = _dump(value).decode()
+    return text if len(text) <= 200 else _dump(text[:200]).decode()
+
+
+# --- spelling -------------------------------------------------------------------------------------------------------
+
+
+def _dump(value: Any) -> bytes:
+    """Canonical JSON: keys sorted, no spaces."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _show(value: Any) -> str:
+    return json.dumps(value)[:200]

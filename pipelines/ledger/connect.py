@@ -1,0 +1,51 @@
+"""Talking to DuckDB: connections, rows and frames, in the way that both 1.5 and 2.0 understand.
+
+Belongs here: whatever depends on the version of DuckDB. Does not belong here: any table of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from pipelines.errors import CatalogueError
+
+
+def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection in which the file at ``path`` is the database ``catalogue``, whatever the file is called."""
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        mode = " (READ_ONLY)" if read_only else ""
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS catalogue{mode}")
+        connection.execute("USE catalogue")
+    except duckdb.Error as problem:
+        connection.close()
+        raise CatalogueError(f"{path} cannot be opened as a DuckDB database: {first_line(problem)}") from None
+    return connection
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """The rows of ``query``, all of them: an unfinished result blocks a connection in DuckDB 2."""
+    return connection.execute(query, parameters or []).fetchall()
+
+
+def select(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | None = None
+) -> pl.DataFrame:
+    """The rows of ``query`` as a frame."""
+    frame = pl.from_arrow(connection.sql(query, params=list(parameters or [])).to_arrow_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def first_line(problem: Exception) -> str:
+    """What a DuckDB error says, without the statement and the caret under it."""
+    return str(problem).strip().splitlines()[0]

@@ -1,0 +1,300 @@
+"""Deriving history from facts: verdicts, runs, and the intervals and changes that follow from runs.
+
+Belongs here: finding what a commit can have altered, deriving just that anew, and telling the difference from what
+was known. Does not belong here: how a verdict or a run comes about (`judgement`, `history`), facts.
+
+Every derived table is written the same way: the rows that should be known now are computed for the models concerned,
+rows that are known but should not be are closed at ``known_to``, and rows that should be known but are not are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from pipelines.flatten import Defect, Limits
+from pipelines.history import Catalogue, Instant, replay
+from pipelines.judgement import Candidate, Judged, judge
+from pipelines.ledger.connect import rows, select
+from pipelines.ledger.facts import Listings
+from pipelines.ledger.schema import derivations
+
+_DERIVED_FROM_RUNS = (
+    "spells",
+    "state_intervals",
+    "price_intervals",
+    "rule_intervals",
+    "schedule_bases",
+    "price_changes",
+    "attribute_changes",
+)
+"""In the order in which they read each other."""
+
+_NOT_STORED = {"schedule_bases"}
+
+
+@dataclass(frozen=True)
+class _Altered:
+    """A source whose history changes, and the first instant (µs since 1970) at which it does."""
+
+    source: str
+    since: int
+
+
+def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits: Limits) -> None:
+    """Judge what has no verdict yet or a new decision, and bring every derived table to what follows.
+
+    Runs within the caller's transaction. ``recorded_at`` is the commit's.
+    """
+    listings = Listings(connection)
+    models = listings.models
+    connection.execute("CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at])
+    _judge_all(connection, listings, models, recorded_at, limits)
+    for altered in _altered_sources(connection):
+        _derive_runs(connection, listings, models, altered)
+        _derive_from_runs(connection)
+
+
+# --- verdicts -------------------------------------------------------------------------------------------------------
+
+_TO_JUDGE = """
+SELECT c.scope, epoch_us(min(c.observed_at))
+FROM catalogue.raw.captures AS c
+JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
+LEFT JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
+LEFT JOIN catalogue.core.decisions AS d ON d.snapshot_id = c.snapshot_id AND d.recorded_at = ?
+WHERE v.capture_no IS NULL OR d.snapshot_id IS NOT NULL
+GROUP BY c.scope
+"""
+
+_CANDIDATES = """
+SELECT
+    c.capture_no, epoch_us(c.observed_at), c.sha256,
+    json_extract_string(l.defects, '$[*].code'), json_extract_string(l.defects, '$[*].reason'), l.keyframe_no IS NULL,
+    (SELECT max_by(d.decision, d.recorded_at) FROM catalogue.core.decisions AS d WHERE d.snapshot_id = c.snapshot_id)
+FROM catalogue.raw.captures AS c
+JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
+WHERE c.scope = ? AND c.observed_at >= make_timestamptz(?)
+"""
+
+_LATEST_ACCEPTED = """
+SELECT epoch_us(c.observed_at), c.capture_no
+FROM catalogue.raw.captures AS c
+JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
+WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope = ? AND c.observed_at < make_timestamptz(?)
+ORDER BY c.observed_at DESC
+LIMIT 1
+"""
+
+
+def _judge_all(
+    connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, recorded_at: datetime, limits: Limits
+) -> None:
+    """Verdicts of every capture that this commit may judge otherwise; `rejudged` holds those that changed."""
+    judged: list[Judged] = []
+    for scope, since in rows(connection, _TO_JUDGE, [recorded_at]):
+        candidates = [
+            Candidate(no, moment, sha256, tuple(map(Defect, codes, reasons)), is_fatal, decision)
+            for no, moment, sha256, codes, reasons, is_fatal, decision in rows(connection, _CANDIDATES, [scope, since])
+        ]
+        latest = rows(connection, _LATEST_ACCEPTED, [scope, since])
+        judged += judge(
+            candidates, latest[0] if latest else None, lambda no: listings.versions_of(no, models), limits
+        )
+    verdicts = pl.DataFrame(
+        [
+            (one.capture_no, one.verdict, [why.code for why in one.reasons], [why.reason for why in one.reasons])
+            for one in judged
+        ],
+        schema={
+            "capture_no": pl.Int32,
+            "verdict": pl.String,
+            "codes": pl.List(pl.String),
+            "reasons": pl.List(pl.String),
+        },
+        orient="row",
+    )
+    connection.register("judged", verdicts)
+    connection.execute("CREATE OR REPLACE TEMP TABLE fresh_verdicts AS SELECT * FROM judged")
+    connection.unregister("judged")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE former_verdicts AS SELECT v.rowid AS row_no, v.* FROM catalogue.core.verdicts AS v "
+        "SEMI JOIN fresh_verdicts AS f ON f.capture_no = v.capture_no WHERE v.known_to IS NULL"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE rejudged AS SELECT capture_no FROM fresh_verdicts AS f "
+        "LEFT JOIN former_verdicts AS o USING (capture_no) "
+        "WHERE (f.verdict = 'accepted') <> coalesce(o.verdict = 'accepted', FALSE)"
+    )
+    _reconcile(connection, "verdicts")
+
+
+def _altered_sources(connection: duckdb.DuckDBPyConnection) -> list[_Altered]:
+    """The sources to whose history a snapshot was added or from which one was taken away."""
+    return [
+        _Altered(source, since)
+        for source, since in rows(
+            connection,
+            "SELECT c.source, epoch_us(min(c.observed_at)) FROM rejudged AS r "
+            "JOIN catalogue.raw.captures AS c ON c.capture_no = r.capture_no "
+            "WHERE c.scope_kind = 'catalogue' GROUP BY c.source ORDER BY c.source",
+        )
+    ]
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+_SNAPSHOTS = """
+SELECT epoch_us(c.observed_at), c.capture_no, c.scope LIKE '%output_modalities=all%'
+FROM catalogue.raw.captures AS c
+JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
+WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope_kind = 'catalogue' AND c.source = ?
+    AND c.observed_at >= make_timestamptz(?)
+"""
+
+_COVERED_BEFORE = """
+SELECT
+    epoch_us(max(c.observed_at)), epoch_us(max(c.observed_at) FILTER (c.scope LIKE '%output_modalities=all%'))
+FROM catalogue.raw.captures AS c
+JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
+WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope_kind = 'catalogue' AND c.source = ?
+    AND c.observed_at < make_timestamptz(?)
+"""
+
+_LATEST_RUNS = """
+SELECT
+    r.model_no, r.version_no, epoch_us(r.valid_from) AS valid_from, epoch_us(r.last_seen_at) AS last_seen_at,
+    r.started_by, r.is_left_censored,
+    r.valid_to IS NULL OR r.valid_to >= make_timestamptz($since) AS is_listed
+FROM catalogue.core.runs AS r
+WHERE r.known_to IS NULL AND r.source = $source AND r.valid_from < make_timestamptz($since)
+QUALIFY row_number() OVER (PARTITION BY r.model_no ORDER BY r.valid_from DESC) = 1
+"""
+
+
+def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, altered: _Altered) -> None:
+    """The runs from the first altered instant on; `affected` holds the models of which any differs."""
+    source, since = altered.source, altered.since
+    outputs_text = select(connection, "SELECT version_no, outputs_text FROM catalogue.core.versions")
+    is_text = np.zeros(int(outputs_text["version_no"].max() or 0) + 1, np.bool_)
+    is_text[outputs_text["version_no"].to_numpy()] = outputs_text["outputs_text"].to_numpy()
+    snapshots = [Instant(*row) for row in rows(connection, _SNAPSHOTS, [source, since])]
+    before = _catalogue_before(connection, altered, models, is_text)
+    runs = replay(snapshots, lambda no: listings.versions_of(no, models), is_text, before)
+    touched = pl.DataFrame({"model_no": np.flatnonzero(before.touched).astype(np.int32)})
+    connection.register("replayed", runs)
+    connection.register("touched", touched)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE fresh_runs AS SELECT CAST(? AS VARCHAR) AS source, model_no, version_no, "
+        "make_timestamptz(valid_from) AS valid_from, make_timestamptz(valid_to) AS valid_to, "
+        "make_timestamptz(last_seen_at) AS last_seen_at, started_by, ended_by, is_left_censored FROM replayed",
+        [source],
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE former_runs AS SELECT r.rowid AS row_no, r.* FROM catalogue.core.runs AS r "
+        "SEMI JOIN touched AS t ON t.model_no = r.model_no "
+        "WHERE r.known_to IS NULL AND r.source = ? AND (r.valid_to IS NULL OR r.valid_to >= make_timestamptz(?))",
+        [source, since],
+    )
+    connection.unregister("replayed")
+    connection.unregister("touched")
+    _reconcile(connection, "runs")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE affected AS "
+        "SELECT DISTINCT model_no FROM catalogue.core.runs AS r, commit_time AS t "
+        "WHERE r.source = ? AND (r.known_from = t.recorded_at OR r.known_to = t.recorded_at)",
+        [source],
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "
+        "FROM catalogue.core.runs AS r SEMI JOIN affected AS a ON a.model_no = r.model_no "
+        "WHERE r.known_to IS NULL AND r.source = ?",
+        [source],
+    )
+    connection.execute("CREATE OR REPLACE TEMP TABLE altered_source AS SELECT CAST(? AS VARCHAR) AS source", [source])
+
+
+def _catalogue_before(
+    connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int, outputs_text: np.ndarray
+) -> Catalogue:
+    """The state of the catalogue just before the altered instant, from the runs that are known."""
+    state = Catalogue.empty(models)
+    last_text, last_all = rows(connection, _COVERED_BEFORE, [altered.source, altered.since])[0]
+    state.has_text, state.has_all = last_text is not None, last_all is not None
+    runs = select_named(connection, _LATEST_RUNS, source=altered.source, since=altered.since)
+    number = runs["model_no"].to_numpy()
+    state.version[number] = runs["version_no"].to_numpy()
+    state.valid_from[number] = runs["valid_from"].to_numpy()
+    state.is_listed[number] = runs["is_listed"].to_numpy()
+    state.is_left_censored[number] = runs["is_left_censored"].to_numpy()
+    started = {"first": 0, "change": 1, "return": 2}
+    state.started_by[number] = runs["started_by"].replace_strict(started, return_dtype=pl.Int64).to_numpy()
+    # A listed model was last seen by the last snapshot that covers it, or else its run would have ended there.
+    covering = np.where(outputs_text[state.version[number]], last_text or 0, last_all or last_text or 0)
+    seen = np.where(runs["is_listed"].to_numpy(), covering, runs["last_seen_at"].fill_null(0).to_numpy())
+    state.last_seen[number] = np.maximum(seen, state.valid_from[number])
+    touched = select_named(
+        connection,
+        "SELECT DISTINCT model_no FROM catalogue.core.runs WHERE known_to IS NULL AND source = $source "
+        "AND (valid_from >= make_timestamptz($since) OR valid_to >= make_timestamptz($since))",
+        source=altered.source,
+        since=altered.since,
+    )
+    state.touched[touched["model_no"].to_numpy()] = True
+    return state
+
+
+def select_named(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> pl.DataFrame:
+    """The rows of a query with named parameters, as a frame."""
+    frame = pl.from_arrow(connection.sql(query, params=parameters).to_arrow_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+# --- what follows from runs -----------------------------------------------------------------------------------------
+
+
+def _derive_from_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    for name in _DERIVED_FROM_RUNS:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh_{name} AS {derivations()[name]}")
+        if name in _NOT_STORED:
+            continue
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE former_{name} AS SELECT t.rowid AS row_no, t.* "
+            f"FROM catalogue.core.{name} AS t SEMI JOIN affected AS a ON a.model_no = t.model_no "
+            "WHERE t.known_to IS NULL AND t.source = (SELECT source FROM altered_source)"
+        )
+        _reconcile(connection, name)
+
+
+def _reconcile(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Close the rows of `former_<name>` that `fresh_<name>` lacks, and add those that only `fresh_<name>` has."""
+    columns = _columns(connection, name)
+    same = " AND ".join(f"f.{column} IS NOT DISTINCT FROM o.{column}" for column in columns)
+    listed = ", ".join(f"f.{column}" for column in columns)
+    connection.execute(
+        f"UPDATE catalogue.core.{name} SET known_to = (SELECT recorded_at FROM commit_time) "
+        f"WHERE rowid IN (SELECT o.row_no FROM former_{name} AS o ANTI JOIN fresh_{name} AS f ON {same})"
+    )
+    connection.execute(
+        f"INSERT INTO catalogue.core.{name} SELECT {listed}, (SELECT recorded_at FROM commit_time), NULL "
+        f"FROM fresh_{name} AS f ANTI JOIN former_{name} AS o ON {same}"
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> Sequence[str]:
+    """The columns of a derived table but for the two that say when it was known."""
+    return [
+        column
+        for (column,) in rows(
+            connection,
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = 'catalogue' AND schema_name = 'core' "
+            "AND table_name = ? AND column_name NOT IN ('known_from', 'known_to') ORDER BY column_index",
+            [name],
+        )
+    ]

@@ -1,0 +1,334 @@
+"""Appending facts: captures, the distinct things they list, and who was listed.
+
+Belongs here: rows that are written once and never changed, and reading listings back.
+Does not belong here: verdicts and history, which are derived (`derive`), transactions (`ledger`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import orjson
+import polars as pl
+from numpy.typing import NDArray
+
+from pipelines.captures import Capture
+from pipelines.flatten import Frames, Listing
+from pipelines.ledger.connect import rows, select
+
+GROUP_SIZE = 64
+"""Captures told as differences from one keyframe; bounds what reading one listing costs."""
+
+_CACHED_GROUPS = 64
+
+Versions = NDArray[np.int32]
+
+
+class Listings:
+    """Reads back who was listed: for a capture, the version of each model, indexed by model_no (0: not listed)."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._keyframes: dict[int, int] = {}
+        self._groups: dict[int, dict[int, Versions]] = {}
+
+    @property
+    def models(self) -> int:
+        """The greatest model_no."""
+        return int(rows(self._connection, "SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids")[0][0])
+
+    def versions_of(self, capture_no: int, models: int) -> Versions:
+        """The listing of a capture as an array with room for model numbers up to ``models``."""
+        if capture_no not in self._keyframes:
+            self._keyframes.update(
+                rows(
+                    self._connection,
+                    "SELECT capture_no, keyframe_no FROM catalogue.core.listings WHERE keyframe_no = "
+                    "(SELECT keyframe_no FROM catalogue.core.listings WHERE capture_no = ?)",
+                    [capture_no],
+                )
+            )
+        keyframe = self._keyframes[capture_no]
+        if keyframe not in self._groups:
+            if len(self._groups) >= _CACHED_GROUPS:
+                del self._groups[next(iter(self._groups))]
+            self._groups[keyframe] = self._read_group(keyframe)
+        listing = self._groups[keyframe][capture_no]
+        return np.pad(listing, (0, models + 1 - listing.size))
+
+    def _read_group(self, keyframe: int) -> dict[int, Versions]:
+        changes = select(
+            self._connection,
+            "SELECT capture_no, model_no, coalesce(version_no, 0) AS version_no FROM catalogue.core.observations "
+            "WHERE keyframe_no = ? ORDER BY capture_no",
+            [keyframe],
+        )
+        members = sorted(one for one, its in self._keyframes.items() if its == keyframe)
+        capture, model, version = (changes[name].to_numpy() for name in ("capture_no", "model_no", "version_no"))
+        current: Versions = np.zeros(int(model.max(initial=0)) + 1, np.int32)
+        bounds = np.searchsorted(capture, [*members, np.iinfo(np.int32).max])
+        listings = {}
+        for number, start, end in zip(members, bounds[:-1], bounds[1:], strict=True):
+            current[model[start:end]] = version[start:end]
+            listings[number] = current.copy()
+        return listings
+
+
+def append(
+    connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], frames: Frames | None, pack: str
+) -> None:
+    """Append the facts of ``captures``, which lie in ``pack``; those that are there already are passed over.
+
+    ``frames`` are those of the listings among them, in order; None if there are none.
+    """
+    listings = iter(frames.listings if frames else ())
+    told = [(one, next(listings) if one.scope.kind != "other" else None) for one in captures]
+    known = {
+        snapshot_id
+        for (snapshot_id,) in rows(
+            connection,
+            "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
+            [[one.snapshot_id for one in captures]],
+        )
+    }
+    new: dict[str, tuple[Capture, Listing | None]] = {}
+    for one, listing in sorted(told, key=lambda pair: (pair[0].observed_at, pair[0].sha256)):
+        if one.snapshot_id not in known:
+            new.setdefault(one.snapshot_id, (one, listing))
+    if not new:
+        return
+    numbers = _append_captures(connection, [one for one, _ in new.values()], pack)
+    if frames is not None:
+        _append_distinct(connection, frames)
+        _append_listings(connection, list(zip(numbers, new.values(), strict=True)), frames)
+
+
+def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], pack: str) -> list[int]:
+    first = rows(connection, "SELECT coalesce(max(capture_no), 0) + 1 FROM catalogue.raw.captures")[0][0]
+    numbers = list(range(first, first + len(captures)))
+    table = pl.DataFrame(
+        [
+            (no, c.snapshot_id, c.scope.source, c.scope.name, c.scope.kind, c.observed_at, c.sha256, len(c.body), pack)
+            for no, c in zip(numbers, captures, strict=True)
+        ],
+        schema={
+            "capture_no": pl.Int32,
+            "snapshot_id": pl.String,
+            "source": pl.String,
+            "scope": pl.String,
+            "scope_kind": pl.String,
+            "observed_at": pl.Datetime("us", "UTC"),
+            "sha256": pl.String,
+            "size_bytes": pl.Int64,
+            "pack": pl.String,
+        },
+        orient="row",
+    )
+    _insert(connection, "raw.captures", table)
+    append_provenance(connection, [(c.snapshot_id, c.origin, orjson.dumps(dict(c.provenance)).decode()) for c in captures])
+    return numbers
+
+
+def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence[tuple[str, str, str]]) -> None:
+    """Add (snapshot_id, origin, provenance as JSON) unless that origin of the capture is known."""
+    table = pl.DataFrame(
+        sightings, schema={"snapshot_id": pl.String, "origin": pl.String, "provenance": pl.String}, orient="row"
+    )
+    connection.register("sightings", table)
+    connection.execute(
+        "INSERT INTO catalogue.raw.provenance SELECT c.capture_no, s.origin, s.provenance FROM sightings AS s "
+        "JOIN catalogue.raw.captures AS c ON c.snapshot_id = s.snapshot_id "
+        "ANTI JOIN catalogue.raw.provenance AS p ON p.capture_no = c.capture_no AND p.origin = s.origin"
+    )
+    connection.unregister("sightings")
+
+
+_NEW_MODEL_IDS = """
+INSERT INTO catalogue.core.model_ids
+SELECT (SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids) + row_number() OVER (ORDER BY model_id), model_id
+FROM (SELECT DISTINCT model_id FROM new_models)
+ANTI JOIN catalogue.core.model_ids AS known USING (model_id)
+"""
+
+_NEW_STATES = """
+INSERT INTO catalogue.core.states
+SELECT
+    (SELECT coalesce(max(state_no), 0) FROM catalogue.core.states) + row_number() OVER (ORDER BY state_key),
+    * EXCLUDE (place)
+FROM (
+    SELECT
+        CAST(state_key AS UUID) AS state_key, CAST(meaning_key AS UUID) AS meaning_key,
+        * EXCLUDE (model_key, state_key, meaning_key, price_list_key, rules_key, outputs_text),
+        row_number() OVER (PARTITION BY state_key ORDER BY model_key) AS place
+    FROM new_models
+) AS distinct_states
+ANTI JOIN catalogue.core.states AS known ON known.state_key = distinct_states.state_key
+WHERE place = 1
+"""
+
+_NEW_PRICE_LISTS = """
+INSERT INTO catalogue.core.price_lists
+SELECT
+    (SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists) + row_number() OVER (ORDER BY price_list_key),
+    *
+FROM (
+    SELECT DISTINCT CAST(price_list_key AS UUID) AS price_list_key, CAST(rules_key AS UUID) AS rules_key FROM new_models
+)
+ANTI JOIN catalogue.core.price_lists AS known USING (price_list_key)
+"""
+
+_NEW_PRICES = """
+INSERT INTO catalogue.core.{table}
+SELECT l.price_list_no, p.* EXCLUDE (price_list_key)
+FROM {frame} AS p
+JOIN catalogue.core.price_lists AS l ON l.price_list_key = CAST(p.price_list_key AS UUID)
+WHERE l.price_list_no > ?
+"""
+
+_NEW_VERSIONS = """
+INSERT INTO catalogue.core.versions
+SELECT
+    (SELECT coalesce(max(version_no), 0) FROM catalogue.core.versions) + row_number() OVER (ORDER BY m.model_key),
+    CAST(m.model_key AS UUID), i.model_no, s.state_no, l.price_list_no, m.outputs_text
+FROM new_models AS m
+JOIN catalogue.core.model_ids AS i ON i.model_id = m.model_id
+JOIN catalogue.core.states AS s ON s.state_key = CAST(m.state_key AS UUID)
+JOIN catalogue.core.price_lists AS l ON l.price_list_key = CAST(m.price_list_key AS UUID)
+"""
+
+_NEW_UNKNOWN_FIELDS = """
+INSERT INTO catalogue.core.unknown_fields
+SELECT v.version_no, NULL, f.path, f.json_type, f.example
+FROM new_fields AS f
+JOIN catalogue.core.versions AS v ON v.version_key = CAST(f.model_key AS UUID)
+WHERE v.version_no > ?
+"""
+
+
+def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Frames) -> None:
+    """Model ids, states, price lists and versions that were never seen before."""
+    connection.register("batch_models", frames.models)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE new_models AS SELECT m.* FROM batch_models AS m "
+        "ANTI JOIN catalogue.core.versions AS v ON v.version_key = CAST(m.model_key AS UUID)"
+    )
+    connection.unregister("batch_models")
+    if not rows(connection, "SELECT count(*) FROM new_models")[0][0]:
+        return
+    last_version, last_list = rows(
+        connection,
+        "SELECT (SELECT coalesce(max(version_no), 0) FROM catalogue.core.versions), "
+        "(SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists)",
+    )[0]
+    for statement in (_NEW_MODEL_IDS, _NEW_STATES, _NEW_PRICE_LISTS, _NEW_VERSIONS):
+        connection.execute(statement)
+    for table, frame in (("prices", frames.prices), ("price_rules", frames.price_rules)):
+        connection.register("new_prices", frame)
+        connection.execute(_NEW_PRICES.format(table=table, frame="new_prices"), [last_list])
+        connection.unregister("new_prices")
+    connection.register("new_fields", frames.unknown_fields)
+    connection.execute(_NEW_UNKNOWN_FIELDS, [last_version])
+    connection.unregister("new_fields")
+
+
+def _append_listings(
+    connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, tuple[Capture, Listing | None]]], frames: Frames
+) -> None:
+    connection.register("batch_keys", frames.models.select("model_key"))
+    versions = {
+        key: (model_no, version_no)
+        for key, model_no, version_no in rows(
+            connection,
+            "SELECT b.model_key, v.model_no, v.version_no FROM batch_keys AS b "
+            "JOIN catalogue.core.versions AS v ON v.version_key = CAST(b.model_key AS UUID)",
+        )
+    }
+    connection.unregister("batch_keys")
+    reader = Listings(connection)
+    models = reader.models
+    open_groups: dict[str, _Group] = {}
+    listings, parts, fields = [], [], []
+    for number, (capture, listing) in captures:
+        if listing is None:
+            continue
+        keyframe = None
+        if not any(defect.is_fatal for defect in listing.defects):
+            group = open_groups.get(capture.scope.name) or _last_group(connection, reader, capture.scope.name, models)
+            if group is None or group.size >= GROUP_SIZE:
+                group = _Group(number, 0, np.zeros(models + 1, np.int32))
+            open_groups[capture.scope.name] = group
+            parts.append(group.add(number, [versions[key] for key in listing.model_keys]))
+            keyframe = group.keyframe_no
+        defects = orjson.dumps([{"code": d.code, "reason": d.reason, "is_fatal": d.is_fatal} for d in listing.defects])
+        listings.append((number, keyframe, len(listing.model_ids), listing.reported_count, defects.decode()))
+        fields += [(None, number, *found) for found in listing.unknown_fields]
+    _insert(
+        connection,
+        "core.listings",
+        pl.DataFrame(
+            listings,
+            schema={
+                "capture_no": pl.Int32,
+                "keyframe_no": pl.Int32,
+                "model_count": pl.Int32,
+                "reported_count": pl.Int64,
+                "defects": pl.String,
+            },
+            orient="row",
+        ),
+    )
+    if parts:
+        _insert(connection, "core.observations", pl.concat(parts))
+    if fields:
+        names = ("version_no", "capture_no", "path", "json_type", "example")
+        _insert(connection, "core.unknown_fields", pl.DataFrame(fields, schema=names, orient="row"))
+
+
+class _Group:
+    """Captures of one scope told as differences, the current listing beside them."""
+
+    def __init__(self, keyframe_no: int, size: int, listing: Versions) -> None:
+        self.keyframe_no, self.size, self.listing = keyframe_no, size, listing
+
+    def add(self, capture_no: int, listed: Sequence[tuple[int, int]]) -> pl.DataFrame:
+        """The rows that tell the next listing; of a model that is listed twice the first counts."""
+        listing = np.zeros_like(self.listing)
+        for model_no, version_no in reversed(listed):
+            listing[model_no] = version_no
+        changed = np.flatnonzero(listing != self.listing).astype(np.int32)
+        self.listing, self.size = listing, self.size + 1
+        return pl.DataFrame({"model_no": changed, "version_no": listing[changed]}).select(
+            pl.lit(self.keyframe_no, pl.Int32).alias("keyframe_no"),
+            pl.lit(capture_no, pl.Int32).alias("capture_no"),
+            "model_no",
+            pl.col("version_no").replace(0, None),
+        )
+
+
+def _last_group(connection: duckdb.DuckDBPyConnection, reader: Listings, scope: str, models: int) -> _Group | None:
+    """The group to which the latest loaded capture of ``scope`` belongs."""
+    found = rows(
+        connection,
+        "SELECT l.keyframe_no, count(*), max(l.capture_no) FROM catalogue.core.listings AS l "
+        "JOIN catalogue.raw.captures AS c ON c.capture_no = l.capture_no WHERE c.scope = ? AND l.keyframe_no IS NOT NULL "
+        "GROUP BY l.keyframe_no ORDER BY l.keyframe_no DESC LIMIT 1",
+        [scope],
+    )
+    if not found:
+        return None
+    keyframe, size, last = found[0]
+    return _Group(keyframe, size, reader.versions_of(last, models))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFrame) -> None:
+    connection.register("new_rows", frame)
+    connection.execute(f"INSERT INTO catalogue.{table} SELECT * FROM new_rows")
+    connection.unregister("new_rows")
+
+
+def moment_of(value: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return int(value.timestamp()) * 1_000_000 + value.microsecond

@@ -1,0 +1,311 @@
+"""The ledger: one writer that turns captures into history and publishes it.
+
+Belongs here: the lock, transactions, recovery from the journal, publishing.
+Does not belong here: what is written within a transaction (`facts`, `derive`), reading marts (`published`).
+
+A commit is written to the journal first and to DuckDB second. Whatever the journal holds and DuckDB lacks, and every
+capture in the raw store that no commit took, is caught up when the ledger is next opened; so a process may be
+killed at any instant, and a ledger can be built anew from captures and journal alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from pipelines.captures import Capture, RawStore, iso
+from pipelines.errors import CatalogueError
+from pipelines.flatten import DEFAULT_LIMITS, Frames, Limits, flatten
+from pipelines.ledger.connect import attach, first_line, rows
+from pipelines.ledger.derive import derive
+from pipelines.ledger.facts import append, append_provenance
+from pipelines.ledger.schema import migrate
+
+LOCK_TIMEOUT_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a capture: ``accepted``, ``quarantined``, ``rejected`` or ``superseded``, and why.
+
+    ``codes`` name for programs what ``reasons`` say in words.
+    """
+
+    snapshot_id: str
+    scope: str
+    observed_at: datetime
+    verdict: str
+    codes: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A capture that is known, met again in another place."""
+
+    snapshot_id: str
+    origin: str
+    provenance: str
+
+
+class Ledger:
+    """The warehouse as its one writer sees it. A context manager: the lock is held within.
+
+    ``warehouse`` is a folder; it is made if it is missing. Opening catches up with journal and raw store, except for the
+    packs ``in_hand``, which the caller is about to append and commit.
+    Raises :class:`CatalogueError` if another process holds the lock for longer than ``lock_timeout`` seconds;
+    ``on_wait`` is called once before waiting.
+    """
+
+    def __init__(
+        self,
+        warehouse: Path,
+        *,
+        in_hand: Collection[str] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.warehouse = warehouse
+        self.raw = RawStore(warehouse / "raw")
+        self.published = warehouse / "catalogue.duckdb"
+        self._path = warehouse / "ledger.duckdb"
+        self._in_hand = frozenset(in_hand)
+        self._limits = limits
+        self._lock_timeout = lock_timeout
+        self._on_wait = on_wait
+
+    def __enter__(self) -> Self:
+        try:
+            self.warehouse.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise CatalogueError(f"the warehouse {self.warehouse} cannot be made: {problem.strerror}") from None
+        self._lock = FileLock(self.warehouse / ".lock")
+        self._acquire()
+        try:
+            self._connection = attach(self._path)
+            migrate(self._connection)
+            self._catch_up()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        self._lock.release()
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            self._on_wait()
+            try:
+                self._lock.acquire(timeout=self._lock_timeout)
+            except Timeout:
+                raise CatalogueError(
+                    f"another process has been writing to {self.warehouse} for {self._lock_timeout:.0f} s: "
+                    "try again later or raise --lock-timeout"
+                ) from None
+        except OSError as problem:
+            raise CatalogueError(f"the warehouse {self.warehouse} cannot be written to: {problem.strerror}") from None
+
+    # --- what a capture goes through --------------------------------------------------------------------------------
+
+    def known(self, snapshot_ids: Sequence[str]) -> set[str]:
+        """Those of ``snapshot_ids`` that are in the ledger."""
+        return {
+            one
+            for (one,) in rows(
+                self._connection,
+                "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
+                [list(snapshot_ids)],
+            )
+        }
+
+    def load(self, captures: Sequence[Capture]) -> list[Verdict]:
+        """Store captures, at most a pack of them and of one source, and commit what follows.
+
+        Gives the verdicts on those that are new. A known capture from another place adds its provenance.
+        """
+        ids = [one.snapshot_id for one in captures]
+        known = self.known(ids)
+        new = list({one.snapshot_id: one for one in captures if one.snapshot_id not in known}.values())
+        packs = [self.raw.write(new)] if new else []
+        for pack in packs:
+            self.append(pack, new)
+        seen_again = [
+            Sighting(one.snapshot_id, one.origin, _json(one.provenance)) for one in captures if one.snapshot_id in known
+        ]
+        self.commit(packs, sightings=self._unknown_origins(seen_again))
+        return self.verdicts([one.snapshot_id for one in new])
+
+    def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
+        """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
+        taken = self.raw.read(pack) if captures is None else captures
+        listings = [one.body for one in taken if one.scope.kind != "other"]
+        if frames is None and listings:
+            frames = flatten(listings, self._limits)
+        with self._transaction():
+            append(self._connection, taken, frames, pack)
+
+    def commit(
+        self,
+        packs: Sequence[str] = (),
+        decisions: Sequence[Mapping[str, str]] = (),
+        sightings: Sequence[Sighting] = (),
+    ) -> datetime | None:
+        """Derive what follows from appended facts and ``decisions``; the moment at which it became known, if anything.
+
+        ``decisions`` are {snapshot_id, decision: accept|reject, reason}.
+        """
+        if not (packs or decisions or sightings):
+            return None
+        entry = {
+            "recorded_at": iso(self._next_moment()),
+            "packs": list(packs),
+            "decisions": [dict(one) for one in decisions],
+            "sightings": [vars(one) for one in sightings],
+        }
+        with self._transaction():
+            moment = self._apply(entry)
+            self.raw.journal.append(entry)
+        return moment
+
+    def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
+        """What became of captures of listings, oldest first."""
+        return [
+            Verdict(*row[:-2], tuple(row[-2]), tuple(row[-1]))
+            for row in rows(
+                self._connection,
+                "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons FROM catalogue.raw.captures AS c "
+                "JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL "
+                "WHERE c.snapshot_id IN (SELECT unnest(?)) ORDER BY c.observed_at, c.sha256",
+                [list(snapshot_ids)],
+            )
+        ]
+
+    def preview(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
+        """The verdicts that a commit would give now, without committing."""
+        self._connection.execute("BEGIN")
+        try:
+            derive(self._connection, self._next_moment(), self._limits)
+            return self.verdicts(snapshot_ids)
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query over the ledger as it is, published or not."""
+        return rows(self._connection, query, parameters)
+
+    # --- commits ----------------------------------------------------------------------------------------------------
+
+    def _apply(self, entry: Mapping[str, Any]) -> datetime:
+        moment = datetime.fromisoformat(entry["recorded_at"])
+        for one in entry["decisions"]:
+            self._connection.execute(
+                "INSERT INTO catalogue.core.decisions VALUES (?, ?, ?, ?)",
+                [one["snapshot_id"], one["decision"], one["reason"], moment],
+            )
+        if entry["sightings"]:
+            append_provenance(
+                self._connection, [(one["snapshot_id"], one["origin"], one["provenance"]) for one in entry["sightings"]]
+            )
+        derive(self._connection, moment, self._limits)
+        self._connection.execute("INSERT INTO catalogue.core.commits VALUES (?)", [moment])
+        return moment
+
+    def _catch_up(self) -> None:
+        """Bring the ledger to what journal and raw store say."""
+        latest = self._latest_commit()
+        for entry in self.raw.journal.entries():
+            if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest:
+                for pack in entry["packs"]:
+                    self.append(pack)
+                with self._transaction():
+                    self._apply(entry)
+        loaded = {pack for (pack,) in self.rows("SELECT DISTINCT pack FROM catalogue.raw.captures")}
+        for pack in self.raw.packs():
+            if pack not in loaded | self._in_hand:
+                self.append(pack)
+        unsettled = self.rows(
+            "SELECT DISTINCT c.pack FROM catalogue.raw.captures AS c "
+            "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no "
+            "ANTI JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no ORDER BY c.pack"
+        )
+        self.commit([pack for (pack,) in unsettled if pack not in self._in_hand])
+
+    def _latest_commit(self) -> datetime | None:
+        latest: datetime | None = self.rows("SELECT max(recorded_at) FROM catalogue.core.commits")[0][0]
+        return latest
+
+    def _next_moment(self) -> datetime:
+        now, latest = datetime.now(UTC), self._latest_commit()
+        return now if latest is None else max(now, latest + timedelta(microseconds=1))
+
+    def _unknown_origins(self, sightings: Sequence[Sighting]) -> list[Sighting]:
+        known = set(
+            self.rows(
+                "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
+                "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no WHERE c.snapshot_id IN (SELECT unnest(?))",
+                [[one.snapshot_id for one in sightings]],
+            )
+        )
+        return [one for one in sightings if (one.snapshot_id, one.origin) not in known]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except duckdb.Error as problem:
+            self._roll_back()
+            raise CatalogueError(f"the ledger cannot be written: {first_line(problem)}") from problem
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.execute("ROLLBACK")
+        except duckdb.Error:
+            pass
+
+    # --- publishing -------------------------------------------------------------------------------------------------
+
+    def publish(self) -> Path:
+        """Replace the published file by the ledger as it is, atomically; readers keep the file that they have open."""
+        self._connection.execute("USE memory")
+        self._connection.execute("DETACH catalogue")
+        temporary = self.warehouse / f".catalogue.{os.getpid()}.tmp"
+        try:
+            shutil.copyfile(self._path, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(self.published)
+        except OSError as problem:
+            raise CatalogueError(f"{self.published} cannot be written: {problem.strerror}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+            self._connection.close()
+            self._connection = attach(self._path)
+        return self.published
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), ensure_ascii=False)

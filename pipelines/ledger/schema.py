@@ -1,0 +1,171 @@
+"""The objects of the warehouse as `sql/` describes them: tables by migrations, marts by one file each.
+
+Belongs here: finding and reading the files under `sql/`, migrating a ledger, building views with their comments.
+Does not belong here: rows.
+
+A mart's file opens with a comment that holds its meaning, its grain and each of its columns; `COMMENT ON`, the data
+dictionary and the tests are made from it, so none can disagree with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import CatalogueError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SQL_DIR = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
+"""`sql/` inside an installed wheel, or beside the package in a checkout."""
+
+_VIEW_SCHEMAS = ("raw", "core", "marts")
+
+_HEADER = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<body>.*)\Z", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SqlObject:
+    """One file under `sql/`: ``columns`` maps a column to what it means; ``parameters`` are a macro's, else None."""
+
+    schema: str
+    name: str
+    meaning: str
+    grain: str
+    columns: dict[str, str]
+    parameters: str | None
+    body: str
+
+
+@cache
+def derivations() -> dict[str, str]:
+    """The queries under `sql/core` that fill derived tables, by the name of the table."""
+    return {one.name: one.body for one in _objects("core") if not one.columns}
+
+
+@cache
+def views() -> tuple[SqlObject, ...]:
+    """Every view and table macro of the warehouse, sorted so that each comes after what it reads."""
+    found = [one for schema in _VIEW_SCHEMAS for one in _objects(schema) if one.columns]
+    ordered: list[SqlObject] = []
+
+    def place(one: SqlObject) -> None:
+        for other in found:
+            if other is not one and re.search(rf"\b{other.schema}\.{other.name}\b", one.body):
+                place(other)
+        if one not in ordered:
+            ordered.append(one)
+
+    for one in found:
+        place(one)
+    return tuple(ordered)
+
+
+@cache
+def marts() -> tuple[SqlObject, ...]:
+    """The views and table macros of the public contract, by name."""
+    return tuple(sorted((one for one in views() if one.schema == "marts"), key=lambda one: one.name))
+
+
+def _objects(schema: str) -> list[SqlObject]:
+    return [read_object(path) for path in sorted((SQL_DIR / schema).glob("*.sql"))]
+
+
+@cache
+def checks() -> tuple[SqlObject, ...]:
+    """The invariants under `sql/checks`: each query gives the rows that break it."""
+    return tuple(_objects("checks"))
+
+
+def read_object(path: Path) -> SqlObject:
+    """The object that the file at ``path`` describes. Raises ValueError if its header is missing or malformed."""
+    match = _HEADER.match(path.read_text())
+    if match is None:
+        raise ValueError(f"{path} does not open with a /* header */")
+    fields, columns = _header(match["header"])
+    return SqlObject(
+        path.parent.name, path.stem, fields["meaning"], fields["grain"], columns, fields.get("macro"), match["body"].strip()
+    )
+
+
+def _header(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Fields are ``name: text`` at the margin, columns the same below ``columns:``; deeper lines go on."""
+    fields: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    target, key = fields, ""
+    for line in text.splitlines():
+        indent, content = len(line) - len(line.lstrip()), line.strip()
+        if indent == 0:
+            key, _, value = content.partition(":")
+            target = columns if key == "columns" else fields
+            if target is fields:
+                fields[key] = value.strip()
+        elif indent == 2 and target is columns:
+            key, _, value = content.partition(":")
+            columns[key] = value.strip()
+        else:
+            target[key] += f" {content}"
+    return fields, columns
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the attached ledger ``catalogue`` to this program's schema; views are rebuilt if their files changed.
+
+    Raises :class:`CatalogueError` for a ledger that a later program wrote.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS catalogue.main.schema_version (version INTEGER, views VARCHAR)")
+    row = connection.execute("SELECT version, views FROM catalogue.main.schema_version").fetchall()
+    version, built = row[0] if row else (0, "")
+    scripts = sorted((SQL_DIR / "migrations").glob("*.sql"))
+    if version > len(scripts):
+        raise CatalogueError(
+            f"this warehouse has schema {version}, and this program knows schemas up to {len(scripts)}: update it"
+        )
+    fingerprint = _fingerprint()
+    if version == len(scripts) and built == fingerprint:
+        return
+    connection.execute("BEGIN")
+    connection.execute("USE catalogue")
+    for script in scripts[version:]:
+        connection.execute(script.read_text())
+    _build_views(connection)
+    connection.execute("DELETE FROM catalogue.main.schema_version")
+    connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [len(scripts), fingerprint])
+    connection.execute("COMMIT")
+
+
+def _fingerprint() -> str:
+    """Changes when the definition of any view does."""
+    return hashlib.sha256("\0".join(definition(view) for view in views()).encode()).hexdigest()
+
+
+def _build_views(connection: duckdb.DuckDBPyConnection) -> None:
+    for kind, schema, name in connection.execute(
+        "SELECT 'VIEW', schema_name, view_name FROM duckdb_views() WHERE database_name = 'catalogue' AND NOT internal "
+        "UNION ALL SELECT 'MACRO TABLE', schema_name, function_name FROM duckdb_functions() "
+        "WHERE database_name = 'catalogue' AND NOT internal"
+    ).fetchall():
+        connection.execute(f"DROP {kind} catalogue.{schema}.{name}")
+    for view in views():
+        connection.execute(definition(view))
+
+
+def definition(view: SqlObject) -> str:
+    """The statements that build ``view`` with its comments."""
+    target = f"catalogue.{view.schema}.{view.name}"
+    comment = _quoted(f"{view.meaning} Grain: {view.grain}.")
+    if view.parameters is not None:
+        return f"CREATE MACRO {target}({view.parameters}) AS TABLE\n{view.body};\nCOMMENT ON MACRO TABLE {target} IS {comment}"
+    statements = [f"CREATE VIEW {target} AS\n{view.body}", f"COMMENT ON VIEW {target} IS {comment}"]
+    statements += [
+        f"COMMENT ON COLUMN {target}.{column} IS {_quoted(meaning)}" for column, meaning in view.columns.items()
+    ]
+    return ";\n".join(statements)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,66 @@
+"""Taking one snapshot: ask, store, and say what was stored.
+
+Belongs here: the order of the steps between a source and the raw store.
+Does not belong here: HTTP (`sources`), what follows from a capture (`ledger`), orchestration (`defs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.captures import Capture, RawStore
+from pipelines.errors import SourceError
+from pipelines.flatten import flatten
+from pipelines.sources.openrouter import parse_count
+
+
+class Catalogue(Protocol):
+    """A source of the catalogue, such as :class:`pipelines.sources.openrouter.OpenRouter`."""
+
+    def models(self, output_modalities: str = "all") -> Capture: ...  # noqa: D102
+
+    def count(self, output_modalities: str = "all") -> Capture: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A stored snapshot. ``listed`` models are in the capture; ``counted`` is what ``/models/count`` said, or None."""
+
+    pack: str
+    snapshot_id: str
+    listed: int
+    counted: int | None
+
+    @property
+    def counts_agree(self) -> bool:
+        """Whether ``/models/count`` says what the listing shows; unknown counts as agreement."""
+        return self.counted is None or self.counted == self.listed
+
+
+def take(source: Catalogue, raw: RawStore) -> Taken:
+    """Ask for all models and for their count, and store both answers before anything else looks at them.
+
+    The count is cached apart from the list: where they disagree it is asked once more.
+    """
+    models = source.models()
+    listed = len(flatten([models.body]).listings[0].model_ids)
+    counts = []
+    for _ in range(2):
+        try:
+            counts.append(source.count())
+        except SourceError:
+            break
+        if _counted(counts) in (None, listed):
+            break
+    pack = raw.write([models, *counts])
+    return Taken(pack, models.snapshot_id, listed, _counted(counts))
+
+
+def _counted(counts: Sequence[Capture]) -> int | None:
+    """What the latest of ``counts`` says, as far as it can be read."""
+    try:
+        return parse_count(counts[-1].body) if counts else None
+    except SourceError:
+        return None

@@ -1,0 +1,31 @@
+/*
+meaning: The headline prices over time. A kind that was not listed has no row for that time: absent is not free.
+grain: a price interval: model and price kind, per source
+reads: core.price_intervals, core.model_ids, core.open_runs
+columns:
+  source: Where it was listed, such as `openrouter`.
+  model_id: The model's id, such as `author/name` or `author/name:free`.
+  price_kind: What is paid for, such as `prompt` or `completion`.
+  unit: What one of it is: token, audio token, image token, image, request, search, fraction, unknown.
+  price_text: The price as the source wrote it; the first spelling of the interval.
+  price_usd: US dollars per unit, exact; null if dynamic or unreadable.
+  price_status: `listed`, `free` (zero), `dynamic` (-1: depends on the request), `unreadable`.
+  valid_from: The first snapshot that shows it.
+  valid_to: The first snapshot that no longer shows it; null while it lasts.
+  last_seen_at: The last snapshot that shows it. What replaced it did so after this moment and by the end of the interval.
+*/
+SELECT
+    i.source,
+    m.model_id,
+    i.price_kind,
+    i.unit,
+    i.price_text,
+    i.price_usd,
+    i.price_status,
+    i.valid_from,
+    i.valid_to,
+    CASE WHEN i.valid_to IS NULL THEN r.last_seen_at ELSE i.last_seen_at END AS last_seen_at
+FROM catalogue.core.price_intervals AS i
+JOIN catalogue.core.model_ids AS m ON m.model_no = i.model_no
+LEFT JOIN catalogue.core.open_runs AS r ON r.source = i.source AND r.model_no = i.model_no
+WHERE i.known_to IS NULL AND i.price_status <> 'unlisted'

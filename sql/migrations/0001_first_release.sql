@@ -1,0 +1,140 @@
+-- The tables of the ledger. `raw` and the first part of `core` are facts and only ever appended to; the second part
+-- is derived from them. A derived row holds for readers whose knowledge lies in [known_from, known_to); rows with
+-- known_to null are what is known now. Nothing is ever deleted.
+
+CREATE SCHEMA raw;
+CREATE SCHEMA core;
+CREATE SCHEMA marts;
+
+-- Facts ---------------------------------------------------------------------------------------------------------------
+
+-- A commit of the ledger; the journal beside the captures has a line for each.
+CREATE TABLE core.commits (recorded_at TIMESTAMPTZ NOT NULL);
+
+-- A capture. capture_no counts in the order of loading and never leaves the ledger.
+CREATE TABLE raw.captures (
+    capture_no INTEGER NOT NULL, snapshot_id VARCHAR NOT NULL, source VARCHAR NOT NULL, scope VARCHAR NOT NULL,
+    scope_kind VARCHAR NOT NULL, observed_at TIMESTAMPTZ NOT NULL, sha256 VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
+    pack VARCHAR NOT NULL
+);
+
+-- A way in which a capture came.
+CREATE TABLE raw.provenance (
+    capture_no INTEGER NOT NULL, origin VARCHAR NOT NULL, provenance JSON NOT NULL
+);
+
+-- A person's word on a capture; the latest counts.
+CREATE TABLE core.decisions (
+    snapshot_id VARCHAR NOT NULL, decision VARCHAR NOT NULL, reason VARCHAR NOT NULL, recorded_at TIMESTAMPTZ NOT NULL
+);
+
+-- What a capture of a listing says of itself. keyframe_no is the capture that its observations are told against;
+-- null where there is nothing to observe.
+CREATE TABLE core.listings (
+    capture_no INTEGER NOT NULL, keyframe_no INTEGER, model_count INTEGER NOT NULL, reported_count BIGINT,
+    defects JSON NOT NULL
+);
+
+-- The models observed in a capture, as the difference from the previous capture in its group of keyframe_no
+-- (the keyframe itself: from nothing). version_no null: the model is not listed any more.
+CREATE TABLE core.observations (
+    keyframe_no INTEGER NOT NULL, capture_no INTEGER NOT NULL, model_no INTEGER NOT NULL, version_no INTEGER
+);
+
+CREATE TABLE core.model_ids (model_no INTEGER NOT NULL, model_id VARCHAR NOT NULL);
+
+-- A distinct state of a model, as received, without prices and benchmarks. meaning_key is shared by states that mean
+-- the same: empty forms are equal, arrays of strings are sets.
+CREATE TABLE core.states (
+    state_no INTEGER NOT NULL, state_key UUID NOT NULL, meaning_key UUID NOT NULL, model_id VARCHAR NOT NULL,
+    author VARCHAR, base_model_id VARCHAR, variant VARCHAR, is_alias BOOLEAN, alias_target VARCHAR, name VARCHAR,
+    canonical_slug VARCHAR, hugging_face_id VARCHAR, created_at TIMESTAMPTZ, description VARCHAR, context_length BIGINT,
+    modality VARCHAR, input_modalities VARCHAR[], output_modalities VARCHAR[], tokenizer VARCHAR, instruct_type VARCHAR,
+    max_completion_tokens BIGINT, is_moderated BOOLEAN, supported_parameters VARCHAR[], default_parameters JSON,
+    expiration_date DATE, knowledge_cutoff VARCHAR, extra JSON
+);
+
+-- A distinct price list, as received. rules_key is shared by lists whose rules say the same; null: no rules.
+CREATE TABLE core.price_lists (price_list_no INTEGER NOT NULL, price_list_key UUID NOT NULL, rules_key UUID);
+
+CREATE TABLE core.prices (
+    price_list_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL, unit VARCHAR NOT NULL, price_text VARCHAR NOT NULL,
+    price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL
+);
+
+CREATE TABLE core.price_rules (
+    price_list_no INTEGER NOT NULL, rule_no INTEGER NOT NULL, min_prompt_tokens BIGINT, utc_start INTEGER,
+    utc_end INTEGER, utc_days VARCHAR[], unknown_conditions JSON, price_kind VARCHAR NOT NULL,
+    price_text VARCHAR NOT NULL, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL
+);
+
+-- A distinct model object but for its benchmarks: a state and a price list.
+CREATE TABLE core.versions (
+    version_no INTEGER NOT NULL, version_key UUID NOT NULL, model_no INTEGER NOT NULL, state_no INTEGER NOT NULL,
+    price_list_no INTEGER NOT NULL, outputs_text BOOLEAN NOT NULL
+);
+
+-- A field that the API's description does not name. version_no null: it stands beside the list of models.
+CREATE TABLE core.unknown_fields (
+    version_no INTEGER, capture_no INTEGER, path VARCHAR NOT NULL, json_type VARCHAR NOT NULL, example VARCHAR NOT NULL
+);
+
+-- Derived -------------------------------------------------------------------------------------------------------------
+
+-- What became of a capture of a listing: accepted, quarantined, rejected, superseded.
+CREATE TABLE core.verdicts (
+    capture_no INTEGER NOT NULL, verdict VARCHAR NOT NULL, codes VARCHAR[] NOT NULL, reasons VARCHAR[] NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which every snapshot that covers a model lists it in one version. started_by: first, change, return.
+-- ended_by: change, absence; null while it lasts. last_seen_at is null while it lasts.
+CREATE TABLE core.runs (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, version_no INTEGER NOT NULL, valid_from TIMESTAMPTZ NOT NULL,
+    valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, started_by VARCHAR NOT NULL, ended_by VARCHAR,
+    is_left_censored BOOLEAN NOT NULL, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+CREATE TABLE core.spells (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, spell_no INTEGER NOT NULL, listed_from TIMESTAMPTZ NOT NULL,
+    listed_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which a model's attributes mean the same; state_no is the first of them.
+CREATE TABLE core.state_intervals (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, state_no INTEGER NOT NULL, valid_from TIMESTAMPTZ NOT NULL,
+    valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, after_absence BOOLEAN NOT NULL, previous_state_no INTEGER,
+    previous_last_seen_at TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which one headline price has one value. price_status also has `unlisted`: the kind was absent.
+CREATE TABLE core.price_intervals (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL, unit VARCHAR, price_text VARCHAR,
+    price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL, valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ,
+    last_seen_at TIMESTAMPTZ, after_absence BOOLEAN NOT NULL, rules_key UUID, previous_rules_key UUID,
+    price_list_no INTEGER NOT NULL, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which one rule gives one price; conditions and values are equal as numbers throughout.
+CREATE TABLE core.rule_intervals (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, rule_no INTEGER NOT NULL, min_prompt_tokens BIGINT,
+    utc_start INTEGER, utc_end INTEGER, utc_days VARCHAR[], unknown_conditions JSON, price_kind VARCHAR NOT NULL,
+    price_text VARCHAR NOT NULL, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+CREATE TABLE core.price_changes (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL, changed_at TIMESTAMPTZ NOT NULL,
+    last_seen_at TIMESTAMPTZ NOT NULL, change_kind VARCHAR NOT NULL, old_price_text VARCHAR, new_price_text VARCHAR,
+    old_price_usd DECIMAL(38, 24), new_price_usd DECIMAL(38, 24), has_rule_change BOOLEAN NOT NULL,
+    is_schedule_flip BOOLEAN NOT NULL, after_absence BOOLEAN NOT NULL, reverted_at TIMESTAMPTZ,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+CREATE TABLE core.attribute_changes (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, attribute VARCHAR NOT NULL, changed_at TIMESTAMPTZ NOT NULL,
+    last_seen_at TIMESTAMPTZ NOT NULL, old_value JSON, new_value JSON, after_absence BOOLEAN NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);

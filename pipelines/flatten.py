@@ -99,16 +99,42 @@ UNKNOWN_FIELDS: Mapping[str, pl.DataType] = {
 _VOLATILE = "benchmarks"
 _GROUPS = ("architecture", "top_provider")
 _KNOWN_FIELDS = frozenset(
-    """id name created description context_length architecture pricing top_provider per_request_limits
-    supported_parameters hugging_face_id canonical_slug default_parameters expiration_date knowledge_cutoff links
-    supported_voices benchmarks reasoning alias_target
-    architecture.modality architecture.input_modalities architecture.output_modalities architecture.tokenizer
-    architecture.instruct_type top_provider.is_moderated top_provider.context_length
-    top_provider.max_completion_tokens alias_target.slug alias_target.name""".split()
+    [
+        "id",
+        "name",
+        "created",
+        "description",
+        "context_length",
+        "architecture",
+        "pricing",
+        "top_provider",
+        "per_request_limits",
+        "supported_parameters",
+        "hugging_face_id",
+        "canonical_slug",
+        "default_parameters",
+        "expiration_date",
+        "knowledge_cutoff",
+        "links",
+        "supported_voices",
+        "benchmarks",
+        "reasoning",
+        "alias_target",
+        "architecture.modality",
+        "architecture.input_modalities",
+        "architecture.output_modalities",
+        "architecture.tokenizer",
+        "architecture.instruct_type",
+        "top_provider.is_moderated",
+        "top_provider.context_length",
+        "top_provider.max_completion_tokens",
+        "alias_target.slug",
+        "alias_target.name",
+    ]
 )
 _KNOWN_ENVELOPE = frozenset({"data", "total_count", "links"})
 _KNOWN_MODALITIES = frozenset(
-    "text image file audio video embeddings rerank speech transcription".split()
+    ["text", "image", "file", "audio", "video", "embeddings", "rerank", "speech", "transcription"]
 )
 _NO_ATTRIBUTE = frozenset({"links"})
 _MAX_DEPTH = 4
@@ -353,9 +379,7 @@ def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tup
         del fields["alias_target"]
         fields |= {f"alias_target.{name}": value for name, value in target.items()}
     fields |= oddities
-    columns = {
-        column: _take(fields, name, fits, convert) for column, (name, fits, convert) in _ATTRIBUTES.items()
-    }
+    columns = {column: _take(fields, name, fits, convert) for column, (name, fits, convert) in _ATTRIBUTES.items()}
     extra = {name: value for name, value in fields.items() if value is not None or name not in _KNOWN_FIELDS}
     base, _, variant = model["id"].partition(":")
     attributes = {
@@ -383,9 +407,7 @@ def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tup
     )
 
 
-def _take(
-    fields: dict[str, Any], name: str, fits: Callable[[Any], bool], convert: Callable[[Any], Any]
-) -> Any:
+def _take(fields: dict[str, Any], name: str, fits: Callable[[Any], bool], convert: Callable[[Any], Any]) -> Any:
     """The value of ``name``, taken out of ``fields`` if its column can hold it."""
     value = fields.get(name)
     if value is None or not fits(value):
@@ -522,9 +544,9 @@ def _rule(rule: Mapping[str, Any]) -> _Rule:
             continue
         if key in CONDITIONS:
             (conditions if _is_condition(key, value) else unknown)[key] = value
-        elif key in UNITS and isinstance(value, str):
-            prices[key] = value
-        elif isinstance(value, str) and read_price(value).status != "unreadable":
+        elif (key in UNITS and isinstance(value, str)) or (
+            isinstance(value, str) and read_price(value).status != "unreadable"
+        ):
             prices[key] = value
         else:
             unknown[key] = value
@@ -632,7 +654,7 @@ def _unknown_in(model: Mapping[str, Any], rules: Sequence[_Rule]) -> Iterator[tu
     architecture = model.get("architecture")
     for side in ("input_modalities", "output_modalities"):
         modalities = architecture.get(side) if isinstance(architecture, dict) else None
-        for modality in sorted(set(modalities) - _KNOWN_MODALITIES) if _is_texts(modalities) else ():
+        for modality in sorted(set(modalities or ()) - _KNOWN_MODALITIES) if _is_texts(modalities) else ():
             yield f"architecture.{side}[{modality}]", "string", _example(modality)
 
 

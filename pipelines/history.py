@@ -33,7 +33,8 @@ RUNS = {
     "ended_by": pl.String(),
     "is_left_censored": pl.Boolean(),
 }
-"""A row for each run. Times are microseconds since 1970; valid_to, last_seen_at and ended_by are null while it lasts."""
+"""A row for each run. Times are microseconds since 1970; ``valid_to``, ``last_seen_at`` and ``ended_by`` are null
+while it lasts."""
 
 
 class Instant(NamedTuple):
@@ -66,9 +67,14 @@ class Catalogue:
     @classmethod
     def empty(cls, models: int) -> Catalogue:
         """Before the first snapshot, with room for model numbers up to ``models``."""
-        numbers = [np.zeros(models + 1, np.int64) for _ in range(4)]
-        flags = [np.zeros(models + 1, np.bool_) for _ in range(3)]
-        return cls(*numbers, *flags)
+
+        def numbers() -> Numbers:
+            return np.zeros(models + 1, np.int64)
+
+        def flags() -> Flags:
+            return np.zeros(models + 1, np.bool_)
+
+        return cls(numbers(), numbers(), numbers(), numbers(), flags(), flags(), flags())
 
 
 @dataclass
@@ -155,7 +161,8 @@ def _end(models: Numbers, moment: int, cause: int, state: Catalogue, ended: _End
 def _frame(ended: _Ended, state: Catalogue) -> pl.DataFrame:
     lasting = np.flatnonzero(state.is_listed & state.touched)
     closed = pl.DataFrame(
-        {name: ended.column(number) for number, name in enumerate(RUNS)}, schema_overrides={"is_left_censored": pl.Boolean}
+        {name: ended.column(number) for number, name in enumerate(RUNS)},
+        schema_overrides={"is_left_censored": pl.Boolean},
     )
     nothing = [None] * lasting.size
     opened = pl.DataFrame(

@@ -133,9 +133,7 @@ class SimulatedCatalogue:
         """Every added, removed and returned, by time and model."""
         return truth.events(self._models.values(), self._ordered(times), _wanted(output_modalities))
 
-    def expected_expirations(
-        self, times: Sequence[datetime], output_modalities: str = "all"
-    ) -> list[TrueExpiration]:
+    def expected_expirations(self, times: Sequence[datetime], output_modalities: str = "all") -> list[TrueExpiration]:
         """Every announcement of a date and what became of it by the last of ``times``, by model and time."""
         return truth.expirations(self._models.values(), self._ordered(times), _wanted(output_modalities))
 

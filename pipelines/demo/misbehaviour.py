@@ -194,9 +194,7 @@ def _unseen_page(request: Request) -> str:
 def _bomb(reply: Reply, request: Request) -> Reply:
     # Many members make one stream, which is quicker than compressing it all.
     member = gzip.compress(b" " * _MIB, mtime=0)
-    return replace(
-        reply, body=member * (BOMB_BYTES // _MIB), headers={**reply.headers, "content-encoding": "gzip"}
-    )
+    return replace(reply, body=member * (BOMB_BYTES // _MIB), headers={**reply.headers, "content-encoding": "gzip"})
 
 
 SPOILED: dict[Misbehaviour, Callable[[Reply, Request], Reply]] = {

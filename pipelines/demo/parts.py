@@ -168,8 +168,8 @@ def unknown_rule_condition(model: SimulatedModel, calendar: Calendar) -> None:
 
 
 def schedule_full_day(model: SimulatedModel, calendar: Calendar) -> None:
-    """Gets three bands that cover the day, the first across midnight."""
-    bands = (_band(model, 2200, 600, "1"), _band(model, 600, 1400, "2"), _band(model, 1400, 2200, "3"))
+    """Gets three bands that cover the day, the first across midnight; the base never shows again."""
+    bands = (_band(model, 2200, 600, "0.8"), _band(model, 600, 1400, "2"), _band(model, 1400, 2200, "3"))
     _set_rules(model, calendar, 0.08, 3, bands)
 
 
@@ -357,9 +357,7 @@ def _reprice(model: SimulatedModel, kind: str, calendar: Calendar, share: float,
     model.prices[kind] = model.prices[kind].then(calendar.at(share, 13, 47), price)
 
 
-def _scaled(
-    model: SimulatedModel, factor: str, kinds: tuple[str, ...] = _HEADLINES
-) -> tuple[tuple[str, Quote], ...]:
+def _scaled(model: SimulatedModel, factor: str, kinds: tuple[str, ...] = _HEADLINES) -> tuple[tuple[str, Quote], ...]:
     return tuple((kind, base_price(model, kind).times(factor)) for kind in kinds)
 
 
@@ -378,9 +376,7 @@ def _band(
     return Rule(_scaled(model, factor, kinds), utc_start=start, utc_end=end, utc_days=days)
 
 
-def _set_rules(
-    model: SimulatedModel, calendar: Calendar, share: float, hour: int, rules: tuple[Rule, ...]
-) -> None:
+def _set_rules(model: SimulatedModel, calendar: Calendar, share: float, hour: int, rules: tuple[Rule, ...]) -> None:
     model.rules = model.rules.then(calendar.at(share, hour), rules)
 
 

@@ -148,9 +148,7 @@ class SimulatedModel:
     def document(self, at: datetime, rng: random.Random) -> dict[str, Any]:
         """The model as listed at ``at``. ``rng`` shuffles the arrays whose order means nothing."""
         listed = {"id": self.id} | _present(self.fields, at)
-        listed["supported_parameters"] = rng.sample(
-            listed["supported_parameters"], len(listed["supported_parameters"])
-        )
+        listed["supported_parameters"] = rng.sample(listed["supported_parameters"], len(listed["supported_parameters"]))
         inputs, outputs = self.inputs.at(at), self.outputs.at(at)
         listed["architecture"] = {
             "modality": f"{'+'.join(inputs)}->{'+'.join(outputs)}",

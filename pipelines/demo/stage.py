@@ -167,7 +167,7 @@ class Stage:
 
 
 def _prices(kind: Kind, rng: random.Random) -> dict[str, Quote | None]:
-    """What a new model of ``kind`` costs. Only text models have optional keys that are free."""
+    """What a new model of ``kind`` costs, by price key."""
     prompt = quote(f"0.{rng.randrange(5, 900):08d}")
     if kind == "router":
         return {"prompt": DYNAMIC, "completion": DYNAMIC}

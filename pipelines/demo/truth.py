@@ -98,9 +98,7 @@ def price_changes(
     )
 
 
-def events(
-    models: Iterable[SimulatedModel], times: Sequence[datetime], wanted: frozenset[str]
-) -> list[TrueEvent]:
+def events(models: Iterable[SimulatedModel], times: Sequence[datetime], wanted: frozenset[str]) -> list[TrueEvent]:
     """Every coming and going, by time and model; the first capture makes nobody new."""
     return sorted(event for model in models for event in _events(model, times, wanted))
 
@@ -113,9 +111,7 @@ def expirations(
     return sorted(found, key=lambda expiration: (expiration.model_id, expiration.announced_at))
 
 
-def _sightings(
-    model: SimulatedModel, times: Sequence[datetime], wanted: frozenset[str]
-) -> Iterator[_Sighting]:
+def _sightings(model: SimulatedModel, times: Sequence[datetime], wanted: frozenset[str]) -> Iterator[_Sighting]:
     was_seen = is_absent = False
     for at in times:
         if model.answers(at, wanted):
@@ -158,9 +154,7 @@ def _events(model: SimulatedModel, times: Sequence[datetime], wanted: frozenset[
         was_seen, was_listed = was_seen or is_listed, is_listed
 
 
-def _expirations(
-    model: SimulatedModel, times: Sequence[datetime], wanted: frozenset[str]
-) -> Iterator[TrueExpiration]:
+def _expirations(model: SimulatedModel, times: Sequence[datetime], wanted: frozenset[str]) -> Iterator[TrueExpiration]:
     standing: TrueExpiration | None = None
     last_seen_at: datetime | None = None
     for at, _ in _sightings(model, times, wanted):

@@ -5,14 +5,16 @@ Belongs here: whatever depends on the version of DuckDB. Does not belong here: a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import polars as pl
 
 from pipelines.errors import CatalogueError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
@@ -38,10 +40,12 @@ def rows(
 
 
 def select(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | None = None
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
 ) -> pl.DataFrame:
-    """The rows of ``query`` as a frame."""
-    frame = pl.from_arrow(connection.sql(query, params=list(parameters or [])).to_arrow_table())
+    """The rows of ``query`` as a frame. ``parameters`` are for ``?`` or, by name, for ``$name``."""
+    import polars as pl  # as long in coming as all else that a question from the terminal needs
+
+    frame = pl.from_arrow(connection.sql(query, params=parameters or None).to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
 

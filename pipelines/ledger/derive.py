@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.flatten import Defect, Limits
-from pipelines.history import Catalogue, Instant, replay
+from pipelines.history import Catalogue, Flags, Instant, replay
 from pipelines.judgement import Candidate, Judged, judge
 from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
@@ -53,7 +53,9 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits:
     """
     listings = Listings(connection)
     models = listings.models
-    connection.execute("CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at])
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at]
+    )
     _judge_all(connection, listings, models, recorded_at, limits)
     for altered in _altered_sources(connection):
         _derive_runs(connection, listings, models, altered)
@@ -103,9 +105,7 @@ def _judge_all(
             for no, moment, sha256, codes, reasons, is_fatal, decision in rows(connection, _CANDIDATES, [scope, since])
         ]
         latest = rows(connection, _LATEST_ACCEPTED, [scope, since])
-        judged += judge(
-            candidates, latest[0] if latest else None, lambda no: listings.versions_of(no, models), limits
-        )
+        judged += judge(candidates, latest[0] if latest else None, lambda no: listings.versions_of(no, models), limits)
     verdicts = pl.DataFrame(
         [
             (one.capture_no, one.verdict, [why.code for why in one.reasons], [why.reason for why in one.reasons])
@@ -123,8 +123,8 @@ def _judge_all(
     connection.execute("CREATE OR REPLACE TEMP TABLE fresh_verdicts AS SELECT * FROM judged")
     connection.unregister("judged")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE former_verdicts AS SELECT v.rowid AS row_no, v.* FROM catalogue.core.verdicts AS v "
-        "SEMI JOIN fresh_verdicts AS f ON f.capture_no = v.capture_no WHERE v.known_to IS NULL"
+        "CREATE OR REPLACE TEMP TABLE former_verdicts AS SELECT v.rowid AS row_no, v.* "
+        "FROM catalogue.core.verdicts AS v SEMI JOIN fresh_verdicts AS f ON f.capture_no = v.capture_no WHERE v.known_to IS NULL"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE rejudged AS SELECT capture_no FROM fresh_verdicts AS f "
@@ -180,9 +180,10 @@ QUALIFY row_number() OVER (PARTITION BY r.model_no ORDER BY r.valid_from DESC) =
 def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, altered: _Altered) -> None:
     """The runs from the first altered instant on; `affected` holds the models of which any differs."""
     source, since = altered.source, altered.since
-    outputs_text = select(connection, "SELECT version_no, outputs_text FROM catalogue.core.versions")
-    is_text = np.zeros(int(outputs_text["version_no"].max() or 0) + 1, np.bool_)
-    is_text[outputs_text["version_no"].to_numpy()] = outputs_text["outputs_text"].to_numpy()
+    versions = select(connection, "SELECT version_no, outputs_text FROM catalogue.core.versions")
+    numbers = versions["version_no"].to_numpy()
+    is_text = np.zeros(numbers.max(initial=0) + 1, np.bool_)
+    is_text[numbers] = versions["outputs_text"].to_numpy()
     snapshots = [Instant(*row) for row in rows(connection, _SNAPSHOTS, [source, since])]
     before = _catalogue_before(connection, altered, models, is_text)
     runs = replay(snapshots, lambda no: listings.versions_of(no, models), is_text, before)
@@ -220,13 +221,13 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
 
 
 def _catalogue_before(
-    connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int, outputs_text: np.ndarray
+    connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int, outputs_text: Flags
 ) -> Catalogue:
     """The state of the catalogue just before the altered instant, from the runs that are known."""
     state = Catalogue.empty(models)
     last_text, last_all = rows(connection, _COVERED_BEFORE, [altered.source, altered.since])[0]
     state.has_text, state.has_all = last_text is not None, last_all is not None
-    runs = select_named(connection, _LATEST_RUNS, source=altered.source, since=altered.since)
+    runs = select(connection, _LATEST_RUNS, {"source": altered.source, "since": altered.since})
     number = runs["model_no"].to_numpy()
     state.version[number] = runs["version_no"].to_numpy()
     state.valid_from[number] = runs["valid_from"].to_numpy()
@@ -238,22 +239,14 @@ def _catalogue_before(
     covering = np.where(outputs_text[state.version[number]], last_text or 0, last_all or last_text or 0)
     seen = np.where(runs["is_listed"].to_numpy(), covering, runs["last_seen_at"].fill_null(0).to_numpy())
     state.last_seen[number] = np.maximum(seen, state.valid_from[number])
-    touched = select_named(
+    touched = select(
         connection,
         "SELECT DISTINCT model_no FROM catalogue.core.runs WHERE known_to IS NULL AND source = $source "
         "AND (valid_from >= make_timestamptz($since) OR valid_to >= make_timestamptz($since))",
-        source=altered.source,
-        since=altered.since,
+        {"source": altered.source, "since": altered.since},
     )
     state.touched[touched["model_no"].to_numpy()] = True
     return state
-
-
-def select_named(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> pl.DataFrame:
-    """The rows of a query with named parameters, as a frame."""
-    frame = pl.from_arrow(connection.sql(query, params=parameters).to_arrow_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
 
 
 # --- what follows from runs -----------------------------------------------------------------------------------------

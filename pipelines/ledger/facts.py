@@ -128,7 +128,9 @@ def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[C
         orient="row",
     )
     _insert(connection, "raw.captures", table)
-    append_provenance(connection, [(c.snapshot_id, c.origin, orjson.dumps(dict(c.provenance)).decode()) for c in captures])
+    append_provenance(
+        connection, [(c.snapshot_id, c.origin, orjson.dumps(dict(c.provenance)).decode()) for c in captures]
+    )
     return numbers
 
 
@@ -148,7 +150,9 @@ def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence
 
 _NEW_MODEL_IDS = """
 INSERT INTO catalogue.core.model_ids
-SELECT (SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids) + row_number() OVER (ORDER BY model_id), model_id
+SELECT
+    (SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids) + row_number() OVER (ORDER BY model_id),
+    model_id
 FROM (SELECT DISTINCT model_id FROM new_models)
 ANTI JOIN catalogue.core.model_ids AS known USING (model_id)
 """
@@ -172,7 +176,8 @@ WHERE place = 1
 _NEW_PRICE_LISTS = """
 INSERT INTO catalogue.core.price_lists
 SELECT
-    (SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists) + row_number() OVER (ORDER BY price_list_key),
+    (SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists)
+    + row_number() OVER (ORDER BY price_list_key),
     *
 FROM (
     SELECT DISTINCT CAST(price_list_key AS UUID) AS price_list_key, CAST(rules_key AS UUID) AS rules_key FROM new_models
@@ -235,7 +240,9 @@ def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Frames) -> N
 
 
 def _append_listings(
-    connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, tuple[Capture, Listing | None]]], frames: Frames
+    connection: duckdb.DuckDBPyConnection,
+    captures: Sequence[tuple[int, tuple[Capture, Listing | None]]],
+    frames: Frames,
 ) -> None:
     connection.register("batch_keys", frames.models.select("model_key"))
     versions = {
@@ -313,8 +320,8 @@ def _last_group(connection: duckdb.DuckDBPyConnection, reader: Listings, scope: 
     found = rows(
         connection,
         "SELECT l.keyframe_no, count(*), max(l.capture_no) FROM catalogue.core.listings AS l "
-        "JOIN catalogue.raw.captures AS c ON c.capture_no = l.capture_no WHERE c.scope = ? AND l.keyframe_no IS NOT NULL "
-        "GROUP BY l.keyframe_no ORDER BY l.keyframe_no DESC LIMIT 1",
+        "JOIN catalogue.raw.captures AS c ON c.capture_no = l.capture_no "
+        "WHERE c.scope = ? AND l.keyframe_no IS NOT NULL GROUP BY l.keyframe_no ORDER BY l.keyframe_no DESC LIMIT 1",
         [scope],
     )
     if not found:

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,8 +62,8 @@ class Sighting:
 class Ledger:
     """The warehouse as its one writer sees it. A context manager: the lock is held within.
 
-    ``warehouse`` is a folder; it is made if it is missing. Opening catches up with journal and raw store, except for the
-    packs ``in_hand``, which the caller is about to append and commit.
+    ``warehouse`` is a folder; it is made if it is missing. Opening catches up with journal and raw store, except for
+    the packs ``in_hand``, which the caller is about to append and commit.
     Raises :class:`CatalogueError` if another process holds the lock for longer than ``lock_timeout`` seconds;
     ``on_wait`` is called once before waiting.
     """
@@ -189,11 +189,11 @@ class Ledger:
     def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
         """What became of captures of listings, oldest first."""
         return [
-            Verdict(*row[:-2], tuple(row[-2]), tuple(row[-1]))
-            for row in rows(
+            Verdict(snapshot_id, scope, observed_at, verdict, tuple(codes), tuple(reasons))
+            for snapshot_id, scope, observed_at, verdict, codes, reasons in rows(
                 self._connection,
-                "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons FROM catalogue.raw.captures AS c "
-                "JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL "
+                "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons "
+                "FROM catalogue.raw.captures AS c JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL "
                 "WHERE c.snapshot_id IN (SELECT unnest(?)) ORDER BY c.observed_at, c.sha256",
                 [list(snapshot_ids)],
             )
@@ -207,6 +207,17 @@ class Ledger:
             return self.verdicts(snapshot_ids)
         finally:
             self._connection.execute("ROLLBACK")
+
+    def decidable(self, prefix: str) -> list[dict[str, Any]]:
+        """Captures of listings whose snapshot_id begins with ``prefix``: {snapshot_id, is_fatal}."""
+        return [
+            {"snapshot_id": snapshot_id, "is_fatal": is_fatal}
+            for snapshot_id, is_fatal in self.rows(
+                "SELECT c.snapshot_id, l.keyframe_no IS NULL FROM catalogue.raw.captures AS c "
+                "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no WHERE starts_with(c.snapshot_id, ?)",
+                [prefix],
+            )
+        ]
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query over the ledger as it is, published or not."""
@@ -261,7 +272,8 @@ class Ledger:
         known = set(
             self.rows(
                 "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
-                "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no WHERE c.snapshot_id IN (SELECT unnest(?))",
+                "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no "
+                "WHERE c.snapshot_id IN (SELECT unnest(?))",
                 [[one.snapshot_id for one in sightings]],
             )
         )
@@ -281,10 +293,8 @@ class Ledger:
             raise
 
     def _roll_back(self) -> None:
-        try:
+        with suppress(duckdb.Error):
             self._connection.execute("ROLLBACK")
-        except duckdb.Error:
-            pass
 
     # --- publishing -------------------------------------------------------------------------------------------------
 

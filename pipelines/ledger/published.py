@@ -1,29 +1,47 @@
 """The published file as analysts and reports read it.
 
-Belongs here: opening the file read-only, its marts as frames. Does not belong here: writing, or any report's content.
+Belongs here: opening the file read-only, asking it. Does not belong here: writing, or any report's content.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
-import polars as pl
 
 from pipelines.errors import CatalogueError, UsageError
-from pipelines.ledger.connect import attach, first_line
+from pipelines.ledger.connect import attach, first_line, select
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PUBLISHED = "catalogue.duckdb"
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+"""Values for ``?`` in their order, or for ``$name`` by name."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query and the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows, each by the names of its columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 class Published:
     """The published file of a warehouse, open for reading. A context manager.
 
     Sees one state throughout, whatever is published meanwhile. Raises :class:`CatalogueError` if nothing has been
-    published yet.
+    published yet; a query that DuckDB refuses raises :class:`UsageError` with what DuckDB says.
     """
 
     def __init__(self, warehouse: Path) -> None:
@@ -42,15 +60,26 @@ class Published:
     ) -> None:
         self._connection.close()
 
-    def frame(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pl.DataFrame:
-        """The rows of ``query``; ``marts.models`` and the like need no prefix. Raises :class:`UsageError` if DuckDB
-        refuses the query or it gives no rows to read."""
+    def ask(self, query: str, parameters: Parameters = ()) -> Answer:
+        """The rows of ``query`` as Python values: decimals stay decimals."""
         try:
-            relation = self._connection.sql(query, params=parameters or None)
-            if relation is None:
-                raise UsageError("the query gives no rows: it is no SELECT")
-            frame = pl.from_arrow(relation.to_arrow_table())
+            cursor = self._connection.execute(query, parameters)
+            columns = tuple(column[0] for column in cursor.description or ())
+            return Answer(columns, cursor.fetchall())
         except duckdb.Error as problem:
             raise UsageError(first_line(problem)) from None
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+
+    def frame(self, query: str, parameters: Parameters = ()) -> pl.DataFrame:
+        """The rows of ``query`` as a Polars frame."""
+        try:
+            return select(self._connection, query, parameters)
+        except duckdb.Error as problem:
+            raise UsageError(first_line(problem)) from None
+
+    def write_parquet(self, query: str, path: Path) -> None:
+        """Write the rows of ``query`` to ``path``, replacing it."""
+        quoted = str(path).replace("'", "''")
+        try:
+            self._connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
+        except duckdb.Error as problem:
+            raise UsageError(first_line(problem)) from None

@@ -88,7 +88,13 @@ def read_object(path: Path) -> SqlObject:
         raise ValueError(f"{path} does not open with a /* header */")
     fields, columns = _header(match["header"])
     return SqlObject(
-        path.parent.name, path.stem, fields["meaning"], fields["grain"], columns, fields.get("macro"), match["body"].strip()
+        path.parent.name,
+        path.stem,
+        fields["meaning"],
+        fields["grain"],
+        columns,
+        fields.get("macro"),
+        match["body"].strip(),
     )
 
 
@@ -159,7 +165,8 @@ def definition(view: SqlObject) -> str:
     target = f"catalogue.{view.schema}.{view.name}"
     comment = _quoted(f"{view.meaning} Grain: {view.grain}.")
     if view.parameters is not None:
-        return f"CREATE MACRO {target}({view.parameters}) AS TABLE\n{view.body};\nCOMMENT ON MACRO TABLE {target} IS {comment}"
+        macro = f"CREATE MACRO {target}({view.parameters}) AS TABLE\n{view.body}"
+        return f"{macro};\nCOMMENT ON MACRO TABLE {target} IS {comment}"
     statements = [f"CREATE VIEW {target} AS\n{view.body}", f"COMMENT ON VIEW {target} IS {comment}"]
     statements += [
         f"COMMENT ON COLUMN {target}.{column} IS {_quoted(meaning)}" for column, meaning in view.columns.items()

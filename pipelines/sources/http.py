@@ -120,9 +120,7 @@ def checked_base_url(base_url: str) -> str:
     if not is_address:
         raise UsageError("The base URL is no web address; it should look like https://openrouter.ai/api/v1.")
     if url.userinfo or url.query or url.fragment:
-        raise UsageError(
-            "The base URL must hold no user name, no '?' and no '#': give scheme, host and path."
-        )
+        raise UsageError("The base URL must hold no user name, no '?' and no '#': give scheme, host and path.")
     return base_url.rstrip("/")
 
 
@@ -402,7 +400,7 @@ class Gunzip:
         return self._member.eof
 
     def feed(self, data: bytes, at_most: int) -> bytes:
-        """What ``data`` adds to the plain bytes. zlib.error if damaged; once ``at_most`` is reached, use no more."""
+        """What ``data`` adds to the plain bytes. zlib.error if damaged; of no use once it gave ``at_most``."""
         plain = bytearray()
         while data and len(plain) < at_most:
             if self._member.eof:
@@ -418,9 +416,7 @@ def _decoder(response: httpx.Response) -> _Decoder:
         return _Plain()
     if encoding in ("gzip", "x-gzip"):
         return Gunzip()
-    raise Failure(
-        f"the answer is encoded as {clean(encoding)}, which was not asked for", "check the base URL"
-    )
+    raise Failure(f"the answer is encoded as {clean(encoding)}, which was not asked for", "check the base URL")
 
 
 def _read(response: httpx.Response, cutoff: _Cutoff, max_bytes: int) -> bytes:
@@ -441,9 +437,7 @@ def _read(response: httpx.Response, cutoff: _Cutoff, max_bytes: int) -> bytes:
                 "check the base URL",
             )
     if not decoder.is_complete:
-        raise Failure(
-            "the compressed answer was cut off before its end", "try again later", is_transient=True
-        )
+        raise Failure("the compressed answer was cut off before its end", "try again later", is_transient=True)
     return bytes(body)
 
 

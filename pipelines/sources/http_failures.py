@@ -72,13 +72,9 @@ def explain(error: httpx.RequestError) -> Failure:
                 "check the base URL, the clock and this machine's certificates",
             )
         if isinstance(cause, socket.gaierror):
-            return Failure(
-                "its name does not resolve", "check the base URL and the network", is_transient=True
-            )
+            return Failure("its name does not resolve", "check the base URL and the network", is_transient=True)
         if isinstance(cause, ConnectionRefusedError):
-            return Failure(
-                "the connection was refused", "check the base URL and the network", is_transient=True
-            )
+            return Failure("the connection was refused", "check the base URL and the network", is_transient=True)
     if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return Failure("the TLS connection failed", "check the base URL and any proxy", is_transient=True)
     what, advice = _describe(error)

@@ -33,8 +33,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"judgement"}),
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),
+    frozenset({"snapshot", "backfill", "settings"}),
     frozenset({"reports"}),
     frozenset({"defs"}),
+    frozenset({"tour"}),
     frozenset({"definitions", "cli"}),
 )
 """The units (modules or packages) of the package, lowest first. A unit imports from lower layers only, and so

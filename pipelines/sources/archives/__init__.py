@@ -46,29 +46,21 @@ def open_archive(
         try:
             archive = _opened(path, scope, member, time_from, stack)
         except OSError as error:
-            raise SourceError(
-                f"{names.printable(str(path))} cannot be read: {error.strerror or error}."
-            ) from error
+            raise SourceError(f"{names.printable(str(path))} cannot be read: {error.strerror or error}.") from error
         yield archive
 
 
-def _opened(
-    path: Path, scope: Scope, member: str | None, time_from: TimeFrom | None, stack: ExitStack
-) -> Archive:
+def _opened(path: Path, scope: Scope, member: str | None, time_from: TimeFrom | None, stack: ExitStack) -> Archive:
     name = names.printable(path.name if path.name not in ("", "..") else path.resolve().name)
     kind = _kind(path, name, member, time_from)
     if kind.startswith("git"):
         if time_from not in (None, "git"):
-            raise UsageError(
-                f"{name} is a {kind}, whose times are those of its commits: leave --time-from out."
-            )
+            raise UsageError(f"{name} is a {kind}, whose times are those of its commits: leave --time-from out.")
         read = git.in_bundle if kind == "git bundle" else git.in_repository
         contents = read(path, name, member, stack)
         return Archive(name, kind, contents, scope=scope, time_from="git")
     if member is not None:
-        raise UsageError(
-            f"--path names a file in the history of a git repository or bundle; {name} is a {kind}."
-        )
+        raise UsageError(f"--path names a file in the history of a git repository or bundle; {name} is a {kind}.")
     contents = _files(path, kind, name, time_from or "name", stack)
     return Archive(name, kind, contents, scope=scope, time_from=time_from or "name")
 

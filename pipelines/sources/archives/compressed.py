@@ -33,6 +33,7 @@ DAMAGE = (
 """What reading a damaged or truncated stream raises."""
 
 _MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+_PIECE = 2**20
 _ZSTD_INPUT = 1024
 """Bytes fed to zstd at once. It returns all that they expand to, at worst 32 MiB for this many."""
 
@@ -84,10 +85,14 @@ def too_large() -> Unfit:
 
 
 def _at_most(limit: int, stream: IO[bytes]) -> bytes:
-    body = stream.read(limit + 1)
-    if len(body) > limit:
-        raise too_large()
-    return body
+    """All of ``stream``, read piecewise: asked for ``limit`` bytes at once it would set aside that much."""
+    parts, size = [], 0
+    while part := stream.read(_PIECE):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise too_large()
+    return b"".join(parts)
 
 
 class _ZstdFrames(io.RawIOBase):

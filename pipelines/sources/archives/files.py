@@ -133,9 +133,7 @@ def in_folder(folder: Path) -> Found:
         found.unreadable.append(Unreadable(names.printable(name), damage(error)))
 
     for root, folders, filenames in os.walk(folder, onerror=not_listed):
-        folders[:] = [
-            name for name in folders if name != ".git"
-        ]  # the history beside the files, not one of them
+        folders[:] = [name for name in folders if name != ".git"]  # the history beside the files, not one of them
         for path in (Path(root, filename) for filename in filenames):
             name = path.relative_to(folder).as_posix()
             try:
@@ -178,7 +176,7 @@ def in_zip(path: Path, stack: ExitStack) -> Found:
     for info in archive.infolist():
         mode = info.external_attr >> 16
         is_regular = stat.S_IFMT(mode) in (0, stat.S_IFREG)
-        if not info.is_dir() and found.wants(info.filename, is_regular=is_regular):
+        if not info.filename.endswith("/") and found.wants(info.filename, is_regular=is_regular):
             found.add(info.filename, _zip_time(info), partial(_open_zipped, archive, info))
     return found
 
@@ -190,7 +188,7 @@ def _open_zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
         raise too_large()
     try:
         return archive.open(info)
-    except (NotImplementedError, RuntimeError, *DAMAGE) as error:
+    except (NotImplementedError, RuntimeError, ValueError, struct.error, *DAMAGE) as error:
         raise Unfit(damage(error)) from error
 
 

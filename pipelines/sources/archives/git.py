@@ -114,9 +114,7 @@ def _versions(git: _Git, member: str | None, stack: ExitStack) -> Contents:
         try:
             contents.items.append(Item(name, _moment(change.committed), read, {"commit": change.commit}))
         except (ValueError, OverflowError):
-            contents.unreadable.append(
-                Unreadable(name, f"commit {change.commit} has no valid committer time")
-            )
+            contents.unreadable.append(Unreadable(name, f"commit {change.commit} has no valid committer time"))
     return contents
 
 
@@ -186,9 +184,7 @@ class _Git:
         self._repository = self._home / "objects.git"
         configuration = self._home / "gitconfig"
         configuration.write_text(_CONFIGURATION)
-        self._environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("GIT_")
-        } | {
+        self._environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | {
             "HOME": str(self._home),
             "XDG_CONFIG_HOME": str(self._home),
             "GIT_CONFIG_GLOBAL": str(configuration),
@@ -233,7 +229,7 @@ class _Git:
 
         A merge counts only where it differs from each of its parents (-c).
         """
-        log = ("log", "--stdin", "--topo-order", "--no-renames", "-c", "-z", *options, "--", pathspec)
+        log = ("log", "--stdin", "--no-renames", "-c", "-z", *options, "--", pathspec)
         output = self._run(*log, stdin="\n".join(self._heads).encode() + b"\n")
         # git separates a commit from its files by an empty line, even with -z.
         return (field for token in output.split(b"\0") if (field := token.removeprefix(b"\n")))
@@ -260,9 +256,7 @@ class _Git:
     def failure(self, stderr: bytes) -> SourceError:
         """The error for a git command that has written ``stderr``."""
         lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
-        said = next(
-            (line for line in lines if line.startswith(("fatal: ", "error: "))), "it ended without a word"
-        )
+        said = next((line for line in lines if line.startswith(("fatal: ", "error: "))), "it ended without a word")
         reason = names.printable(said.removeprefix("fatal: ").removeprefix("error: ")).rstrip(".")
         return SourceError(f"git cannot read {self.name}: {reason}.")
 
@@ -273,11 +267,7 @@ class _Git:
     def _start_from(self, heads: list[str]) -> None:
         """Take the history from those of ``heads`` that are commits, or tags of commits."""
         questions = "".join(f"{head}^{{commit}}\n" for head in heads)
-        answers = (
-            self._run("cat-file", "--batch-check=%(objectname)", stdin=questions.encode())
-            .decode()
-            .splitlines()
-        )
+        answers = self._run("cat-file", "--batch-check=%(objectname)", stdin=questions.encode()).decode().splitlines()
         self._heads = list(dict.fromkeys(answer for answer in answers if " " not in answer))
         if not self._heads:
             raise SourceError(f"{self.name} holds no commits.")

@@ -57,9 +57,7 @@ class Archive:
     ``description``: what it is, such as ``git bundle openrouter-models.bundle``. Iterating again reads again.
     """
 
-    def __init__(
-        self, name: str, kind: str, contents: Contents, *, scope: Scope, time_from: TimeFrom
-    ) -> None:
+    def __init__(self, name: str, kind: str, contents: Contents, *, scope: Scope, time_from: TimeFrom) -> None:
         self.description = f"{kind} {name}"
         self.ignored = contents.ignored
         self.total = len(contents.items) + len(contents.unreadable)

@@ -14,8 +14,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUFFIX = re.compile(r"\.json(\.(gz|bz2|xz|zst))?$", re.IGNORECASE)
 
 # One pattern reads every spelling, across folders too: 2026-08-05T03:15:28Z, 20260805_031528, 20260805031528,
-# 2026/08/05/03, 2026-08-05/models-0315. What stands between date and time is `joint`; words are allowed there
-# only where at least hour and minute follow, for a lone `-02` after a word is more often a part than an hour.
+# 2026/08/05/03, 2026-08-05/models-0315. Between date and time words may stand only where at least hour and
+# minute follow, for a lone `-02` after a word is more often a part than an hour.
 # A time must end cleanly, so that `2026-08-05-1234abcd` (a date and a hash) is a date and no time.
 _DATE_AND_TIME = re.compile(
     r"""
@@ -42,9 +42,7 @@ _DATE_AND_TIME = re.compile(
 )
 
 # Ten digits are an epoch only until 2033, where they begin to look like a date and an hour (2026080503).
-_UNIX_TIME = re.compile(
-    r"(?<![^\W_])(?:(?P<seconds>1\d{9})(?:\.(?P<fraction>\d{1,9}))?|(?P<millis>1\d{12}))(?![^\W_])"
-)
+_UNIX_TIME = re.compile(r"(?<![^\W_])(?:(?P<seconds>1\d{9})(?:\.(?P<fraction>\d{1,9}))?|(?P<millis>1\d{12}))(?![^\W_])")
 
 
 def is_capture(name: str) -> bool:
@@ -116,9 +114,7 @@ def _date_and_time(found: re.Match[str]) -> tuple[int, datetime]:
 
 def _zone(part: dict[str, str | None]) -> timezone:
     """The offset spelt, else UTC. A bare ``-01`` after dashes is a running number, not an offset."""
-    if part["zone_hour"] is None or (
-        not part["zone_minute"] and part["sign"] == "-" and part["colon"] != ":"
-    ):
+    if part["zone_hour"] is None or (not part["zone_minute"] and part["sign"] == "-" and part["colon"] != ":"):
         return UTC
     offset = timedelta(hours=int(part["zone_hour"]), minutes=int(part["zone_minute"] or 0))
     return timezone(-offset if part["sign"] == "-" else offset)
@@ -128,9 +124,7 @@ def _unix_time(found: re.Match[str]) -> tuple[int, datetime]:
     if found["millis"]:
         return 5, _EPOCH + timedelta(milliseconds=int(found["millis"]))
     microseconds = _microseconds(found["fraction"])
-    return 5 if found["fraction"] else 4, _EPOCH + timedelta(
-        seconds=int(found["seconds"]), microseconds=microseconds
-    )
+    return 5 if found["fraction"] else 4, _EPOCH + timedelta(seconds=int(found["seconds"]), microseconds=microseconds)
 
 
 def _microseconds(fraction: str | None) -> int:

@@ -130,9 +130,7 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes() -> None:
     for hash_seed in "12":
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
         command = [sys.executable, "-c", program]
-        answer = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        answer = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
         assert answer.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
@@ -150,8 +148,8 @@ def test_a_shorter_simulation_is_the_beginning_of_a_longer_one() -> None:
         short.listing(START + timedelta(days=4))
 
 
-@pytest.mark.parametrize("models", [0, 1, 7, CAST_SIZE])
-def test_a_simulation_can_be_small(models: int) -> None:
+@pytest.mark.parametrize("models", [0, 1, 7, CAST_SIZE, 1000])
+def test_a_simulation_has_as_many_models_as_asked_for(models: int) -> None:
     catalogue = SimulatedCatalogue(models=models, days=60)
     ids = set().union(*(catalogue.ids_at(at, "all") for at in every(24)))
     assert len(ids) == models
@@ -199,17 +197,13 @@ def test_modalities_choose_what_is_listed() -> None:
         ("smell", set()),
     ):
         expected = {
-            id_
-            for id_, model in everything.items()
-            if wanted & set(model["architecture"]["output_modalities"])
+            id_ for id_, model in everything.items() if wanted & set(model["architecture"]["output_modalities"])
         }
         assert read(catalogue, at, asked).keys() == catalogue.ids_at(at, asked) == expected
         assert catalogue.count(at, output_modalities=asked) == len(expected)
     assert catalogue.listing(at) == catalogue.listing(at, output_modalities="text")
     assert catalogue.count(at) == catalogue.count(at, output_modalities="text")
-    modalities = {
-        modality for m in everything.values() for modality in m["architecture"]["output_modalities"]
-    }
+    modalities = {modality for m in everything.values() for modality in m["architecture"]["output_modalities"]}
     assert modalities == {"text", "image", "audio", "embeddings", "video", "rerank"}
     assert 0.25 < 1 - catalogue.count(at) / len(everything) < 0.4
 
@@ -289,9 +283,7 @@ def test_a_listing_takes_milliseconds() -> None:
 @pytest.mark.parametrize("modalities", ["text", "all"])
 def test_the_truth_at_an_instant_is_what_the_listing_says(seed: int, modalities: str) -> None:
     catalogue = smallest(seed)
-    kinds = {
-        kind for _, models in captures(seed, 12) for model in models.values() for kind in headline(model)
-    }
+    kinds = {kind for _, models in captures(seed, 12) for model in models.values() for kind in headline(model)}
     for at in every(29, after=timedelta(minutes=17)):
         models = read(catalogue, at, modalities)
         assert catalogue.ids_at(at, modalities) == models.keys()
@@ -405,9 +397,7 @@ def naive_expirations(taken: Captures) -> set[tuple[Any, ...]]:
     last_at, last_models = taken[-1]
     for id_ in set().union(*(models for _, models in taken)):
         seen = [(at, model["expiration_date"]) for at, model, _ in sightings(taken, id_)]
-        runs = [
-            (day, [at for at, _ in run]) for day, run in itertools.groupby(seen, key=lambda pair: pair[1])
-        ]
+        runs = [(day, [at for at, _ in run]) for day, run in itertools.groupby(seen, key=lambda pair: pair[1])]
         for number, (day, at) in enumerate(runs):
             if day is None:
                 continue
@@ -543,8 +533,9 @@ class Role:
         return len(seen - {None})
 
     def covers_the_day(self) -> bool:
+        latest = self.rules[-1]
         day = [START + timedelta(minutes=minute) for minute in range(24 * 60)]
-        return all(any(is_within(rule, at) for rule in self.rules[-1]) for at in day)
+        return all(any(is_within(rule, at) for rule in latest) for at in day)
 
 
 def is_there_and_back(values: list[Any], times: int = 1) -> bool:
@@ -596,12 +587,8 @@ BEHAVIOURS: dict[str, Callable[[Role, dict[str, str]], bool]] = {
     "rules_only": lambda r, _: r.tiers == [[200_000]] * 2 and len(r.prices("prompt")) == 1,
     "unknown_rule_condition": lambda r, _: r.rules[-1][0]["max_latency_ms"] == 500 and len(r.base()) == 1,
     "schedule_full_day": lambda r, _: r.covers_the_day() and r.bands() >= 2 and len(r.rules[-1]) == 3,
-    "rules_respelled": lambda r, _: (
-        len(r.rules) == 2 and len(r.runs(lambda m: m["pricing"].get("overrides"))) == 3
-    ),
-    "alias_scheduled": lambda r, parts: (
-        repeats(r, parts["schedule_full_day"]) and len(r.prices("prompt")) > 20
-    ),
+    "rules_respelled": lambda r, _: len(r.rules) == 2 and len(r.runs(lambda m: m["pricing"].get("overrides"))) == 3,
+    "alias_scheduled": lambda r, parts: repeats(r, parts["schedule_full_day"]) and len(r.prices("prompt")) > 20,
     "schedule_uncovered": lambda r, _: not r.covers_the_day() and r.bands() == 1,
     "base_repriced": lambda r, _: len(r.base()) == 2 and len(r.rules) == 2,
     "schedule_days": lambda r, _: r.rules[-1][2]["utc_days"] == ["saturday", "sunday"] and r.bands() == 2,
@@ -611,9 +598,7 @@ BEHAVIOURS: dict[str, Callable[[Role, dict[str, str]], bool]] = {
         vanishes(r, kind) for kind in ("request", "image", "web_search", "internal_reasoning")
     ),
     "minus_zero": lambda r, _: r.texts("completion") == ["0", "-0", "0"],
-    "long_decimals": lambda r, _: (
-        r.texts("prompt") == ["0.0000000208333333333333", "0.00000002083333333333333"]
-    ),
+    "long_decimals": lambda r, _: r.texts("prompt") == ["0.0000000208333333333333", "0.00000002083333333333333"],
     "float_noise": lambda r, _: r.texts("prompt") == ["0.0000002", "0.00000020000000000000002"],
     "respelled": lambda r, _: r.texts("image") == ["0.10", "0.1"],
     "alias_moved": lambda r, p: (
@@ -660,12 +645,8 @@ BEHAVIOURS: dict[str, Callable[[Role, dict[str, str]], bool]] = {
         }.items()
         for form in forms
     ),
-    "unknown_model_field": lambda r, _: (
-        r.field("carbon_score")[0] == "absent" and len(r.field("carbon_score")) == 2
-    ),
-    "unknown_architecture_field": lambda r, _: (
-        r.runs(lambda m: m["architecture"].get("experts")) == [None, 64]
-    ),
+    "unknown_model_field": lambda r, _: r.field("carbon_score")[0] == "absent" and len(r.field("carbon_score")) == 2,
+    "unknown_architecture_field": lambda r, _: r.runs(lambda m: m["architecture"].get("experts")) == [None, 64],
     "unknown_price_key": lambda r, _: r.texts("video_second") == [None, "0.05", "0.04"],
 }
 

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -40,9 +41,9 @@ COMPRESS = {
 }
 
 DAYS = {
+    "late/2026-08-05T03-15-28Z.json": b'{"data": [3], "twin": true}',
     "2026-08-06T03-15-28Z.json": b'{"data": [2]}',
     "2026-08-05T03-15-28Z.json": b'{"data": [1]}',
-    "late/2026-08-05T03-15-28Z.json": b'{"data": [3], "twin": true}',
     "2026-08-07/0315.json": b"\xff not JSON, but that is for others to say \x00",
     "2026-08-08.json": b"",
 }
@@ -80,6 +81,7 @@ def unreadable(path, **options) -> dict[str, str]:
 
 
 def facts(things) -> list[tuple[datetime, bytes]]:
+    assert all(isinstance(thing, Capture) for thing in things)
     return [(thing.observed_at, thing.body) for thing in things]
 
 
@@ -129,9 +131,7 @@ class Repository:
             **{f"GIT_{role}_{what}": "a@b" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
         command = ["git", "-C", str(self.folder), *arguments]
-        return subprocess.run(
-            command, env=environment, check=True, capture_output=True, text=True
-        ).stdout.strip()
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, at: str, **contents: bytes | None) -> str:
         """Commit files, named with ``__`` for the dot of their suffix; None deletes one."""
@@ -170,7 +170,7 @@ def packed(kind: str, place: Path, contents: Mapping[str, bytes]) -> Path:
 def test_every_kind_gives_the_same_captures_in_time_order(kind, tmp_path):
     path = packed(kind, tmp_path, DAYS | OTHERS)
     with open_archive(path, scope=TEXT_MODELS) as archive:
-        found = list(archive)
+        found = [thing for thing in archive if isinstance(thing, Capture)]
         assert archive.description == f"{kind.partition('.')[0]} {path.name}"
         assert archive.total == len(DAYS)
         assert archive.ignored == len(OTHERS)
@@ -219,9 +219,7 @@ def test_git_and_bundle_give_what_a_folder_of_their_versions_gives(tmp_path, rep
     for moment, body in days.items():
         repository.commit(moment, models__json=body)
     repository.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare"))
-    expected = facts(
-        captures(fill(tmp_path / "folder", {f"{name}.json": body for name, body in days.items()}))
-    )
+    expected = facts(captures(fill(tmp_path / "folder", {f"{name}.json": body for name, body in days.items()})))
     for path in (repository.folder, tmp_path / "bare", repository.bundle(tmp_path / "models.bundle")):
         assert facts(captures(path, member="models.json")) == expected
         assert facts(captures(path, time_from="git")) == expected
@@ -253,9 +251,7 @@ def test_modification_times(tmp_path):
     (one,) = captures(folder / "models.json", time_from="mtime")
     assert one.observed_at == moment.replace(microsecond=123456)
 
-    tarred = written(
-        tmp_path / "captures.tar.gz", gzip.compress(tar_of({"a.json": b""}, moment.timestamp() + 0.25))
-    )
+    tarred = written(tmp_path / "captures.tar.gz", gzip.compress(tar_of({"a.json": b""}, moment.timestamp() + 0.25)))
     assert captures(tarred, time_from="mtime")[0].observed_at == moment.replace(microsecond=250000)
 
 
@@ -272,7 +268,7 @@ def test_modification_times_in_a_zip_are_utc_unless_it_knows_better(tmp_path):
     refused, first, second = read(tmp_path / "captures.zip", time_from="mtime")
     assert isinstance(refused, Unreadable)
     assert refused.name == "impossible.json"
-    assert [one.observed_at for one in (first, second)] == [moment, moment.replace(hour=5)]
+    assert [observed_at for observed_at, _ in facts([first, second])] == [moment, moment.replace(hour=5)]
 
 
 def test_commit_times_of_the_files_in_a_work_tree(repository):
@@ -338,6 +334,7 @@ def test_both_sides_of_a_merge_count_and_the_merge_only_where_it_says_something_
     repository.git("switch", "--quiet", "main")
     repository.commit("2026-08-03T00:00:00Z", models__json=b"main")
     repository.git("merge", "--quiet", "--strategy=ours", "side", at="2026-08-04T00:00:00Z")
+    assert [one.body for one in captures(repository.folder)] == [b"1", b"side", b"main"]
     repository.git("switch", "--quiet", "side")
     repository.commit("2026-08-05T00:00:00Z", models__json=b"side again")
     repository.git("switch", "--quiet", "main")
@@ -362,24 +359,29 @@ def test_a_bundle_is_read_from_all_its_heads_and_a_repository_from_its_own(tmp_p
 def test_the_only_json_file_needs_no_naming_and_of_several_one_is_asked_for(repository):
     repository.commit("2026-08-01T00:00:00Z", models__json=b"1", notes__txt=b"")
     assert len(captures(repository.folder)) == 1
+    repository.git("switch", "--quiet", "--create=side")
+    repository.commit("2026-08-02T00:00:00Z", dropped__json=b"1")
+    repository.git("switch", "--quiet", "main")
+    repository.git("merge", "--quiet", "--no-ff", "--strategy=ours", "side")
+    with pytest.raises(UsageError, match=re.escape("it holds dropped.json, models.json.")):
+        read(repository.folder)
     repository.commit("2026-08-02T00:00:00Z", models__json=b"2", more__json=b"1")
     with pytest.raises(
         UsageError,
-        match=re.escape("--path which file of repository to read; it holds models.json, more.json."),
+        match=re.escape("--path which file of repository to read; it holds models.json, dropped.json, more.json."),
     ):
         read(repository.folder)
 
 
 def test_a_path_that_never_was_is_answered_with_those_that_were(repository):
     repository.commit("2026-08-01T00:00:00Z", **{f"m{number}__json": b"1" for number in range(7)})
-    message = "has never held the file models.json; it holds m0.json, m1.json, m2.json, m3.json, m4.json and 2 more."
-    with pytest.raises(SourceError, match=re.escape(message)):
+    some = "it holds m0.json, m1.json, m2.json, m3.json, m4.json and 2 more."
+    with pytest.raises(SourceError, match=re.escape(f"has never held the file models.json; {some}")):
         read(repository.folder, member="models.json")
     fill(repository.folder, {"data/x.json": b""})
     repository.commit("2026-08-02T00:00:00Z")
     with pytest.raises(SourceError, match="has never held the file data;"):
         read(repository.folder, member="data")
-    repository.git("rm", "--quiet", "-r", ".")
 
 
 def test_a_repository_of_no_json_says_so(repository):
@@ -390,9 +392,10 @@ def test_a_repository_of_no_json_says_so(repository):
 
 def test_a_path_is_no_pattern(repository):
     repository.commit("2026-08-01T00:00:00Z", models__json=b"1")
-    fill(repository.folder, {"[m]*.json": b"2"})
+    fill(repository.folder, {"[m]*.json": b"2", ":(top)models.json": b"3"})
     repository.commit("2026-08-02T00:00:00Z")
     assert [one.body for one in captures(repository.folder, member="[m]*.json")] == [b"2"]
+    assert [one.body for one in captures(repository.folder, member=":(top)models.json")] == [b"3"]
 
 
 def test_compressed_versions_are_decompressed_and_damaged_ones_reported(repository):
@@ -420,9 +423,7 @@ def test_a_history_may_be_left_in_the_middle(repository):
     for day in range(1, 9):
         repository.commit(f"2026-08-0{day}T00:00:00Z", models__json=os.urandom(300_000))
     with open_archive(repository.folder, scope=TEXT_MODELS) as archive:
-        bodies = [
-            thing.body for thing, _ in zip(archive, range(2), strict=False) if isinstance(thing, Capture)
-        ]
+        bodies = [thing.body for thing, _ in zip(archive, range(2), strict=False) if isinstance(thing, Capture)]
         assert facts(archive)[1][1] == bodies[1]
 
 
@@ -529,7 +530,7 @@ def test_two_years_of_real_captures(bundle):
 
 def test_arguments_that_do_not_fit_the_kind(tmp_path, repository):
     repository.commit("2026-08-01T00:00:00Z", models__json=b"1")
-    with pytest.raises(UsageError, match="captures.zip is a zip"):
+    with pytest.raises(UsageError, match=r"captures\.zip is a zip"):
         read(packed("zip", tmp_path, DAYS), member="models.json")
     with pytest.raises(UsageError, match="captures is a folder"):
         read(packed("folder", tmp_path, DAYS), member="models.json")
@@ -537,7 +538,9 @@ def test_arguments_that_do_not_fit_the_kind(tmp_path, repository):
         read(packed("tar", tmp_path, DAYS), time_from="git")
     with pytest.raises(UsageError, match="is a git bundle, whose times"):
         read(repository.bundle(tmp_path / "a.bundle"), time_from="mtime")
-    assert len(read(repository.folder, time_from="name")) == 1  # the work tree, as a folder
+    with open_archive(repository.folder, scope=TEXT_MODELS, time_from="name") as work_tree:
+        assert work_tree.description == "folder repository"
+        assert (work_tree.total, work_tree.ignored) == (1, 0)
 
 
 def test_a_folder_outside_any_work_tree_has_no_commit_times(tmp_path):
@@ -546,9 +549,9 @@ def test_a_folder_outside_any_work_tree_has_no_commit_times(tmp_path):
 
 
 def test_what_is_no_archive_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="missing.zip cannot be read: No such file"):
+    with pytest.raises(SourceError, match=r"missing\.zip cannot be read: No such file"):
         read(tmp_path / "missing.zip")
-    with pytest.raises(SourceError, match=r"notes.txt is no archive of captures"):
+    with pytest.raises(SourceError, match=r"notes\.txt is no archive of captures"):
         read(written(tmp_path / "notes.txt", b"2026-08-05: nothing"))
 
 
@@ -570,8 +573,8 @@ def test_a_damaged_capture_is_reported_and_the_rest_goes_on(suffix, kind, tmp_pa
     }
     things = read(packed(kind, tmp_path, contents))
     days = [thing.observed_at.day for thing in things if isinstance(thing, Capture)]
-    # bz2 and xz readers are content to ignore what follows the end of their data.
-    assert days == ([1, 7] if suffix in (".gz", ".zst") else [1, 6, 7])
+    # The reader of bz2 ignores what follows the end of its data.
+    assert days == ([1, 6, 7] if suffix == ".bz2" else [1, 7])
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
@@ -644,11 +647,10 @@ def test_a_body_has_a_limit(kind, tmp_path):
     contents = {
         "2026-08-01.json": zeros,
         "2026-08-02.json.zst": zstandard.compress(zeros),
-        "2026-08-03.json.gz": gzip.compress(zeros, 1),
-        "2026-08-04.json.zst": zstandard.compress(zeros[1:]),
+        "2026-08-03.json.zst": zstandard.compress(zeros[1:]),
     }
     things = read(packed(kind, tmp_path, contents))
-    assert [isinstance(thing, Capture) for thing in things] == [False, False, False, True]
+    assert [isinstance(thing, Capture) for thing in things] == [False, False, True]
     assert {thing.reason for thing in things if isinstance(thing, Unreadable)} == {"larger than 64 MiB"}
 
 
@@ -663,9 +665,7 @@ def test_links_are_not_followed_and_only_regular_files_count(tmp_path):
 
     with tarfile.open(tmp_path / "captures.tar", "w") as archive:
         archive.add(folder / "2026-08-02.json", "./2026-08-02.json")
-        for number, kind in enumerate(
-            (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE), 3
-        ):
+        for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE), 3):
             info = tarfile.TarInfo(f"2026-08-0{number}.json")
             info.type, info.linkname = kind, str(secret / "2026-08-01.json")
             archive.addfile(info)
@@ -732,9 +732,7 @@ def test_an_empty_archive_gives_nothing(tmp_path):
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.zst"])
 def test_bodies_are_read_one_at_a_time(kind, tmp_path):
-    import tracemalloc
-
-    contents = {f"2026-08-{day:02}.json": bytes([day]) * MIB for day in range(1, 31)}
+    contents = {f"2026-08-{day:02}.json": os.urandom(MIB) for day in range(1, 31)}
     path = packed(kind, tmp_path, contents)
     del contents
     tracemalloc.start()

@@ -37,10 +37,10 @@ from pipelines.sources.openrouter import OpenRouter, default_user_agent, parse_c
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 HASTY = FetchPolicy(
-    connect_seconds=1.0,
-    read_seconds=0.3,
-    total_seconds=2.0,
-    overall_seconds=10.0,
+    connect_seconds=3.0,
+    read_seconds=3.0,
+    total_seconds=5.0,
+    overall_seconds=30.0,
     attempts=3,
     backoff_initial_seconds=0.005,
     backoff_max_seconds=0.02,
@@ -141,6 +141,7 @@ def test_other_modalities_make_their_own_scope(server):
     capture = models(server, output_modalities="image,audio")
     assert capture.scope == Scope.of("openrouter", "models", output_modalities="image,audio")
     assert server.requests[0].query == {"output_modalities": "image,audio"}
+    assert capture.provenance["request"]["url"].endswith("/models?output_modalities=image,audio")
 
 
 def test_the_count_is_asked_for(server):
@@ -453,7 +454,6 @@ def test_a_failing_server_is_asked_again_until_enough(server, kind, status, word
         Misbehaviour.CUT_MID_BODY,
         Misbehaviour.TRUNCATED_GZIP,
         Misbehaviour.DROPPED,
-        Misbehaviour.SILENT,
     ],
 )
 def test_a_passing_failure_is_outlived(server, listing, kind):
@@ -463,9 +463,7 @@ def test_a_passing_failure_is_outlived(server, listing, kind):
     assert capture.provenance["attempts"] == len(server.requests) == 3
 
 
-@pytest.mark.parametrize(
-    "status", ["204 No Content", "206 Partial Content", "418 I'm a teapot", "304 Not Modified"]
-)
+@pytest.mark.parametrize("status", ["204 No Content", "206 Partial Content", "418 I'm a teapot", "304 Not Modified"])
 def test_an_unforeseen_status_is_no_answer(status):
     asked: list[int] = []
 
@@ -532,17 +530,27 @@ def test_a_wait_in_seconds_is_honoured(server):
     server.misbehave(Misbehaviour.TOO_MANY_REQUESTS, retry_after="1")
     began = time.monotonic()
     assert models(server).provenance["attempts"] == 2
-    assert 1.0 <= time.monotonic() - began < 2.0
+    assert 1.0 <= time.monotonic() - began < 10.0
 
 
 def test_a_wait_until_a_date_is_reckoned_on_the_servers_clock(server):
-    # The server's clock stands in 2026; against this machine's the wait would be for ever or nothing.
-    server.misbehave(
-        Misbehaviour.UNAVAILABLE, retry_after=format_datetime(NOW + timedelta(seconds=1), usegmt=True)
-    )
+    a_second_later = format_datetime(NOW + timedelta(seconds=1), usegmt=True)
+    server.misbehave(Misbehaviour.UNAVAILABLE, retry_after=a_second_later)
     began = time.monotonic()
-    assert models(server).provenance["attempts"] == 2
-    assert 1.0 <= time.monotonic() - began < 2.0
+    # By the client's own clock that second is long past.
+    with OpenRouter(server.base_url, policy=HASTY, clock=lambda: NOW + timedelta(days=1)) as api:
+        assert api.models().provenance["attempts"] == 2
+    assert 1.0 <= time.monotonic() - began < 10.0
+
+
+def test_a_wait_until_a_date_is_reckoned_on_the_clients_clock_where_the_server_tells_no_time():
+    until = "retry-after: Mon, 01 Jun 2026 12:00:30 GMT\r\n"
+    with (
+        raw_server(raw_answer(until, b"", "503 Service Unavailable")) as url,
+        OpenRouter(url, policy=HASTY, clock=lambda: NOW) as api,
+        pytest.raises(SourceError, match="left alone for 30 s"),
+    ):
+        api.models()
 
 
 @pytest.mark.parametrize("asked", ["0", "Mon, 01 Jun 2020 00:00:00 GMT", "tomorrow", "-1", "1.5", "9" * 30])
@@ -550,25 +558,25 @@ def test_a_wait_that_is_past_or_unreadable_leaves_the_usual_backoff(server, aske
     server.misbehave(Misbehaviour.TOO_MANY_REQUESTS, retry_after=asked)
     began = time.monotonic()
     assert models(server).provenance["attempts"] == 2
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.0
 
 
-@pytest.mark.parametrize("asked", ["3", "Mon, 01 Jun 2026 12:00:03 GMT"])
+@pytest.mark.parametrize("asked", ["30", "Mon, 01 Jun 2026 12:00:30 GMT"])
 def test_a_server_that_wants_long_rest_is_left_alone(server, asked):
     server.misbehave(Misbehaviour.TOO_MANY_REQUESTS, times=100, retry_after=asked)
-    began = time.monotonic()
-    assert "it asks to be left alone for 3 s, so try again after that." in refusal(server)
-    assert time.monotonic() - began < 0.5
+    assert "it asks to be left alone for 30 s, so try again after that." in refusal(server)
     assert len(server.requests) == 1
 
 
-def test_the_backoff_grows(server):
-    policy = replace(HASTY, attempts=4, backoff_initial_seconds=0.05, backoff_max_seconds=10.0)
+def test_the_backoff_grows_with_jitter_up_to_its_limit(server, caplog):
+    caplog.set_level("INFO", "pipelines.sources.http")
+    policy = replace(HASTY, attempts=6, backoff_initial_seconds=0.01, backoff_max_seconds=0.05)
     server.misbehave(Misbehaviour.SERVER_ERROR, times=100)
-    began = time.monotonic()
     refusal(server, policy)
-    # 1 + 2 + 4 times the first wait, each with jitter of up to one of it
-    assert 0.35 <= time.monotonic() - began < 0.35 + 0.15 + 0.3
+    waits = [record.args[-1] for record in caplog.records if "asking again" in record.message]
+    jitters = [wait - least for wait, least in zip(waits, [0.01, 0.02, 0.04, 0.05, 0.05], strict=True)]
+    assert all(0 <= jitter <= 0.01 for jitter in jitters)
+    assert len(set(jitters)) > 1
 
 
 def test_all_attempts_together_are_bounded(server):
@@ -576,7 +584,7 @@ def test_all_attempts_together_are_bounded(server):
     server.misbehave(Misbehaviour.SERVER_ERROR, times=1000)
     began = time.monotonic()
     assert "status 500" in refusal(server, policy)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 3.0
     assert 1 < len(server.requests) < 100
 
 
@@ -589,7 +597,7 @@ def test_silence_ends(server):
     assert "it stopped answering, 2 times over; try again later." in refusal(
         server, replace(HASTY, attempts=2, read_seconds=0.1)
     )
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2.0
 
 
 @pytest.mark.parametrize("kind", [Misbehaviour.SLOW_DRIP, Misbehaviour.SLOW_HEADERS])
@@ -598,13 +606,30 @@ def test_a_slow_drip_ends(server, kind):
     began = time.monotonic()
     message = refusal(server, replace(HASTY, attempts=1, read_seconds=0.2, total_seconds=0.4))
     assert "the answer was not complete in time; try again later." in message
-    assert 0.4 <= time.monotonic() - began < 0.8
+    assert 0.4 <= time.monotonic() - began < 3.0
 
 
 def test_a_slow_drip_may_be_a_passing_failure(server, listing):
     server.misbehave(Misbehaviour.SLOW_DRIP)
-    capture = models(server, replace(HASTY, total_seconds=0.2))
+    capture = models(server, replace(HASTY, total_seconds=0.5))
     assert (capture.body, capture.provenance["attempts"]) == (listing, 2)
+
+
+def test_silence_may_be_a_passing_failure(server, listing):
+    server.misbehave(Misbehaviour.SILENT)
+    capture = models(server, replace(HASTY, read_seconds=0.4))
+    assert (capture.body, capture.provenance["attempts"]) == (listing, 2)
+
+
+def test_a_slow_drip_ends_for_a_client_that_has_asked_before(server):
+    policy = replace(HASTY, attempts=1, read_seconds=0.2, total_seconds=0.4)
+    server.misbehave(Misbehaviour.SLOW_HEADERS, drip_seconds=0.02)
+    with OpenRouter(server.base_url, policy=policy) as api:
+        api.count()
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="the answer was not complete in time"):
+            api.models()
+        assert time.monotonic() - began < 3.0
 
 
 def test_no_thread_outlives_the_question(server):
@@ -634,7 +659,7 @@ def test_an_endless_body_is_stopped_at_the_cap(server, kind):
     finally:
         tracemalloc.stop()
     assert "the answer is larger than 1,000,000 bytes and was not read to its end" in message
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert len(server.requests) == 1
     # The server's own block of 1 MiB and the bomb on the wire are counted in.
     assert peak_bytes < 12_000_000
@@ -729,9 +754,7 @@ def test_a_refused_connection():
         port = closed.getsockname()[1]
     with (
         OpenRouter(f"http://127.0.0.1:{port}/api/v1", policy=HASTY) as api,
-        pytest.raises(
-            SourceError, match="the connection was refused, 3 times over; check the base URL and the"
-        ),
+        pytest.raises(SourceError, match="the connection was refused, 3 times over; check the base URL and the"),
     ):
         api.models()
 
@@ -800,9 +823,7 @@ def self_signed(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
 
 
 @contextmanager
-def tls_server(
-    context: ssl.SSLContext, answer: Callable[[ssl.SSLSocket], None]
-) -> Iterator[tuple[str, list[int]]]:
+def tls_server(context: ssl.SSLContext, answer: Callable[[ssl.SSLSocket], None]) -> Iterator[tuple[str, list[int]]]:
     """A base URL behind TLS, and a list with an entry for each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     connections: list[int] = []
@@ -836,9 +857,7 @@ def test_a_certificate_that_nobody_vouches_for_is_final(self_signed):
     with (
         tls_server(self_signed[0], lambda connection: None) as (url, connections),
         OpenRouter(url, policy=HASTY) as api,
-        pytest.raises(
-            SourceError, match=r"its TLS certificate is not to be trusted \(self.signed certificate\)"
-        ),
+        pytest.raises(SourceError, match=r"its TLS certificate is not to be trusted \(self.signed certificate\)"),
     ):
         api.models()
     assert len(connections) == 1
@@ -849,7 +868,7 @@ def test_a_slow_drip_ends_behind_tls_too(self_signed, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
     def drip(connection: ssl.SSLSocket) -> None:
-        for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b" " * 200:
+        for byte in b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b" " * 2000:
             connection.sendall(bytes([byte]))
             time.sleep(0.01)
 
@@ -858,7 +877,7 @@ def test_a_slow_drip_ends_behind_tls_too(self_signed, monkeypatch):
         began = time.monotonic()
         with pytest.raises(SourceError, match=r"the answer was not complete in time; "):
             api.models()
-        assert time.monotonic() - began < 0.8
+        assert time.monotonic() - began < 3.0
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_loopback(server, listing, monkeypatch):

@@ -118,9 +118,7 @@ def test_what_only_looks_like_a_time_is_none(name):
     assert time_in(name) is None
 
 
-moments = st.datetimes(datetime(2010, 1, 1), datetime(2033, 1, 1)).map(
-    lambda moment: moment.replace(tzinfo=UTC)
-)
+moments = st.datetimes(datetime(2010, 1, 1), datetime(2033, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
 offsets = st.sampled_from([-720, -570, -300, -60, 0, 60, 120, 330, 345, 840])
 before = st.sampled_from(["", "models-", "models_", "openrouter ", "a.b_", "captures/", "v2/all-"])
 after = st.sampled_from(["", "-models", "_all", " copy", ".text", "-a1b2c3"])

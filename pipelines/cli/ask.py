@@ -1,0 +1,428 @@
+"""Commands that ask the published file.
+
+Belongs here: one function a command, each a query over marts and how to show it.
+Does not belong here: anything that writes to the warehouse (`load`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.cli.options import Moment, format_option, since_option, warehouse_option
+from pipelines.cli.tables import cell, day, minute, money, plain, print_records, print_table
+from pipelines.errors import CatalogueError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.ledger.published import Answer, Published
+
+
+def _open(warehouse: Path) -> Published:
+    from pipelines.ledger.published import Published
+
+    return Published(warehouse)
+
+
+def _from(published: Published, since: datetime | timedelta) -> datetime:
+    """The moment that ``--since`` means: a span counts back from the last snapshot, not from the wall clock."""
+    if isinstance(since, datetime):
+        return since
+    last = published.ask("SELECT max(observed_at) FROM marts.snapshots").rows[0][0]
+    if last is None:
+        raise CatalogueError(f"{published.path} holds no snapshots yet")
+    return datetime.fromisoformat(str(last)) - since
+
+
+@click.command()
+@warehouse_option
+@format_option("table", "csv", "json")
+def status(warehouse: Path, format_: str) -> None:
+    """What the warehouse holds: snapshots, gaps, what waits for a decision.
+
+    \b
+    Examples:
+      catalogue status
+      catalogue status --format json
+    """
+    with _open(warehouse) as published:
+        answer = published.ask(_STATUS)
+        gaps = published.ask(_GAPS).records()
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    facts = answer.records()[0]
+    print_table(
+        f"Warehouse {warehouse / 'catalogue.duckdb'}",
+        ("", ""),
+        [(name.replace("_", " "), cell(value)) for name, value in facts.items()],
+    )
+    print_table(
+        "Longest gaps between snapshots of one scope",
+        (">hours", "until", "scope"),
+        [(f"{gap['hours_since_previous']:.1f}", minute(gap["observed_at"]), gap["scope"]) for gap in gaps],
+    )
+    if facts["quarantined"]:
+        click.echo(f"{facts['quarantined']} captures wait for a decision: catalogue quarantine list")
+
+
+_STATUS = """
+SELECT
+    (SELECT count(*) FROM marts.snapshots) AS snapshots,
+    (SELECT min(observed_at) FROM marts.snapshots) AS first_snapshot,
+    (SELECT max(observed_at) FROM marts.snapshots) AS last_snapshot,
+    (SELECT max(recorded_at) FROM marts.snapshots) AS last_recorded,
+    (SELECT count(*) FROM marts.models) AS models_listed_now,
+    (SELECT count(DISTINCT model_id) FROM marts.model_spells) AS models_ever_listed,
+    (SELECT count(*) FROM marts.price_changes WHERE is_repricing) AS repricings,
+    (SELECT count(*) FROM marts.expirations WHERE status = 'announced' AND NOT is_placeholder) AS expirations_ahead,
+    (SELECT count(*) FROM marts.schema_drift) AS unknown_fields,
+    (SELECT count(*) FROM raw.quarantine WHERE verdict = 'quarantined') AS quarantined
+"""
+
+_GAPS = """
+SELECT scope, observed_at, hours_since_previous FROM marts.snapshots
+WHERE hours_since_previous IS NOT NULL ORDER BY hours_since_previous DESC, observed_at LIMIT 3
+"""
+
+
+@click.command()
+@click.argument("query")
+@warehouse_option
+@format_option("table", "csv", "json", "parquet")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+def sql(query: str, warehouse: Path, format_: str, output: Path | None) -> None:
+    """Ask the published file anything, read-only.
+
+    \b
+    Examples:
+      catalogue sql "SELECT model_id, price_text FROM marts.prices WHERE price_kind = 'prompt'"
+      catalogue sql "FROM marts.prices_at('2025-06-01T00:00:00Z')" --format csv
+      catalogue sql "FROM marts.price_history" --format parquet --output prices.parquet
+    """
+    if format_ == "parquet" and output is None:
+        raise UsageError("Parquet is no text: say where to write it with --output FILE")
+    with _open(warehouse) as published:
+        if format_ == "parquet" and output is not None:
+            published.write_parquet(query, output)
+            return
+        answer = published.ask(query)
+    if output is not None and format_ == "table":
+        raise UsageError("a table is for the terminal: with --output choose --format csv, json or parquet")
+    if output is not None:
+        with _writing(output) as file:
+            print_records(format_, answer.columns, answer.rows, file)
+    elif format_ == "table":
+        print_table(f"{len(answer.rows)} rows", answer.columns, [list(map(cell, row)) for row in answer.rows])
+    else:
+        print_records(format_, answer.columns, answer.rows)
+
+
+def _writing(path: Path) -> Any:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as problem:
+        raise CatalogueError(f"{path} cannot be written: {problem.strerror}") from None
+
+
+@click.command()
+@warehouse_option
+@since_option("7d")
+@click.option("--model", help="Only this model.")
+@click.option("--kind", help="Only this price kind, such as prompt.")
+@click.option("--all", "everything", is_flag=True, help="Also prices listed and unlisted, schedule flips and aliases.")
+@format_option("table", "csv", "json")
+def changes(
+    warehouse: Path, since: datetime | timedelta, model: str | None, kind: str | None, everything: bool, format_: str
+) -> None:
+    """What became dearer, cheaper, free or paid.
+
+    \b
+    Examples:
+      catalogue changes
+      catalogue changes --since 2026-08-01 --kind prompt
+      catalogue changes --since 4w --model deepseek/deepseek-chat --all --format csv
+    """
+    with _open(warehouse) as published:
+        start = _from(published, since)
+        answer = published.ask(_CHANGES, {"start": start, "model": model, "kind": kind, "everything": everything})
+        hidden = published.ask(
+            "SELECT count(*) FROM marts.price_changes WHERE changed_at >= $start", {"start": start}
+        ).rows[0][0]
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    rest = 0 if everything or model or kind else hidden - len(answer.rows)
+    print_table(
+        f"Price changes since {minute(start)} UTC",
+        ("changed", "model", "price", "what", ">from", ">to", ">by", "exactly"),
+        [_change_row(one) for one in answer.records()],
+        footer=f"{rest} more rows are no repricings (listed, unlisted, flips, aliases): --all shows them"
+        if rest
+        else "",
+    )
+
+
+def _change_row(one: dict[str, Any]) -> tuple[str, ...]:
+    notes = [
+        note
+        for note, holds in (
+            ("rules changed", one["has_rule_change"]),
+            ("schedule flip", one["is_schedule_flip"]),
+            ("after absence", one["after_absence"]),
+            (f"back by {minute(one['reverted_at'])}", one["reverted_at"]),
+        )
+        if holds
+    ]
+    ratio = one["change_ratio"]
+    return (
+        minute(one["changed_at"]),
+        one["model_id"],
+        one["price_kind"],
+        ", ".join([one["change_kind"].replace("_", " "), *notes]),
+        _side(one, "old"),
+        _side(one, "new"),
+        f"{ratio:+.1%}" if ratio is not None else "",
+        f"{one['old_price_text'] or 'absent'} → {one['new_price_text'] or 'absent'}",
+    )
+
+
+def _side(one: dict[str, Any], side: str) -> str:
+    usd, text = one[f"{side}_price_usd"], one[f"{side}_price_text"]
+    if usd is None:
+        return "absent" if text is None else "dynamic" if text.startswith("-") else "unreadable"
+    return money(usd, "listed", one["unit"])
+
+
+_CHANGES = """
+SELECT
+    c.changed_at, c.last_seen_at, c.source, c.model_id, c.price_kind, h.unit, c.change_kind, c.old_price_text,
+    c.new_price_text, c.old_price_usd, c.new_price_usd, c.change_ratio, c.is_alias, c.has_rule_change,
+    c.is_schedule_flip, c.is_repricing, c.after_absence, c.reverted_at
+FROM marts.price_changes AS c
+LEFT JOIN (
+    SELECT source, model_id, price_kind, max_by(unit, valid_from) AS unit FROM marts.price_history GROUP BY ALL
+) AS h ON h.source = c.source AND h.model_id = c.model_id AND h.price_kind = c.price_kind
+WHERE
+    c.changed_at >= $start
+    AND ($model IS NULL OR c.model_id = $model)
+    AND ($kind IS NULL OR c.price_kind = $kind)
+    AND ($everything OR (NOT c.is_alias AND (c.is_repricing OR c.change_kind IN ('became_dynamic', 'became_fixed'))))
+ORDER BY c.changed_at, c.model_id, c.price_kind
+"""
+
+
+@click.command()
+@warehouse_option
+@since_option("7d")
+@format_option("table", "csv", "json")
+def new(warehouse: Path, since: datetime | timedelta, format_: str) -> None:
+    """Models that were added.
+
+    \b
+    Examples:
+      catalogue new
+      catalogue new --since 2026-08-01 --format json
+    """
+    _lives(warehouse, since, format_, "new_models", "first_seen_at", "first", "New models")
+
+
+@click.command()
+@warehouse_option
+@since_option("7d")
+@format_option("table", "csv", "json")
+def removed(warehouse: Path, since: datetime | timedelta, format_: str) -> None:
+    """Models that are listed no more.
+
+    \b
+    Examples:
+      catalogue removed
+      catalogue removed --since 4w --format csv
+    """
+    _lives(warehouse, since, format_, "removed_models", "removed_at", "last", "Removed models")
+
+
+def _lives(
+    warehouse: Path, since: datetime | timedelta, format_: str, mart: str, moment: str, which: str, title: str
+) -> None:
+    with _open(warehouse) as published:
+        start = _from(published, since)
+        answer = published.ask(f"SELECT * FROM marts.{mart} WHERE {moment} >= ? ORDER BY {moment}, model_id", [start])
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    print_table(
+        f"{title} since {minute(start)} UTC",
+        (moment.removesuffix("_at").replace("_", " "), "model", "name", ">prompt", ">completion", "exactly"),
+        [
+            (
+                minute(one[moment]),
+                one["model_id"],
+                one["name"] or "",
+                *(_priced(one, which, kind) for kind in ("prompt", "completion")),
+                " / ".join(one[f"{which}_{kind}_text"] or "absent" for kind in ("prompt", "completion")),
+            )
+            for one in answer.records()
+        ],
+    )
+
+
+def _priced(one: dict[str, Any], which: str, kind: str) -> str:
+    usd, text = one[f"{which}_{kind}_usd"], one[f"{which}_{kind}_text"]
+    if usd is None:
+        return "absent" if text is None else "dynamic" if text.startswith("-") else "unreadable"
+    return money(usd, "listed", "token")
+
+
+@click.command()
+@warehouse_option
+@click.option("--within", type=click.IntRange(min=0), metavar="DAYS", help="Only dates at most this many days ahead.")
+@click.option("--all", "everything", is_flag=True, help="Every announcement ever, sentinels included.")
+@format_option("table", "csv", "json")
+def expiring(warehouse: Path, within: int | None, everything: bool, format_: str) -> None:
+    """Models with an announced end, the next first. Days count from the last snapshot.
+
+    \b
+    Examples:
+      catalogue expiring
+      catalogue expiring --within 30
+      catalogue expiring --all --format csv
+    """
+    with _open(warehouse) as published:
+        answer = published.ask(_EXPIRING, {"everything": everything, "within": within})
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    print_table(
+        "Announced ends" if everything else "Models that expire next",
+        ("date", ">days left", "model", "status", "announced", ">notice days", "before"),
+        [
+            (
+                day(one["expiration_date"]),
+                cell(one["days_left"]),
+                one["model_id"],
+                one["status"].replace("_", " "),
+                day(one["announced_at"]),
+                cell(one["notice_days"]),
+                day(one["previous_expiration_date"]),
+            )
+            for one in answer.records()
+        ],
+    )
+
+
+_EXPIRING = """
+SELECT * FROM marts.expirations
+WHERE
+    $everything
+    OR (
+        status IN ('announced', 'passed_still_listed') AND NOT is_placeholder
+        AND ($within IS NULL OR days_left <= $within)
+    )
+ORDER BY expiration_date, model_id, announced_at
+"""
+
+
+@click.command()
+@click.argument("model")
+@warehouse_option
+@click.option("--at", type=Moment(), metavar="TIME", help="In force at this time; by default at the last snapshot.")
+@click.option("--known-at", type=Moment(), metavar="TIME", help="As this warehouse knew it at that time.")
+@format_option("table", "csv", "json")
+def price(model: str, warehouse: Path, at: datetime | None, known_at: datetime | None, format_: str) -> None:
+    """What a model costs, or cost at a time.
+
+    \b
+    Examples:
+      catalogue price openai/gpt-4o
+      catalogue price openai/gpt-4o --at 2025-06-01
+      catalogue price openai/gpt-4o --at 2025-06-01T12:00:00+02:00 --format json
+    """
+    with _open(warehouse) as published:
+        moment = at or _from(published, timedelta())
+        answer = published.ask(
+            "SELECT * FROM marts.prices_at($at, known_at := $known_at) WHERE model_id = $model ORDER BY price_kind",
+            {"at": moment, "known_at": known_at, "model": model},
+        )
+        if not answer.rows:
+            raise CatalogueError(_why_no_price(published, model, moment))
+        rules = published.ask(_RULES, {"at": moment, "model": model})
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    _show_prices(model, moment, answer, rules)
+
+
+def _show_prices(model: str, moment: datetime, answer: Answer, rules: Answer) -> None:
+    records = answer.records()
+    seen = f"seen {minute(records[0]['last_seen_at'])}, next seen {minute(records[0]['next_seen_at']) or 'not yet'}"
+    print_table(
+        f"{model} at {minute(moment)} UTC",
+        ("price", ">costs", "exactly, $ per unit", "unit", "since", "until"),
+        [
+            (
+                one["price_kind"],
+                money(one["price_usd"], one["price_status"], one["unit"]),
+                one["price_text"] if one["price_usd"] is None else plain(one["price_usd"]),
+                one["unit"],
+                minute(one["valid_from"]),
+                minute(one["valid_to"]),
+            )
+            for one in records
+        ],
+        footer=seen,
+    )
+    if rules.rows:
+        print_table(
+            "Instead of these, where all conditions of a rule hold (a later rule wins)",
+            (">rule", "when", "price", ">costs", "exactly"),
+            [
+                (
+                    cell(one["rule_no"]),
+                    _conditions(one),
+                    one["price_kind"],
+                    money(one["price_usd"], one["price_status"], one["unit"] or "token"),
+                    one["price_text"],
+                )
+                for one in rules.records()
+            ],
+        )
+
+
+def _conditions(one: dict[str, Any]) -> str:
+    parts = []
+    if one["min_prompt_tokens"] is not None:
+        parts.append(f"more than {one['min_prompt_tokens']:,} prompt tokens")
+    if one["utc_start"] is not None or one["utc_end"] is not None:
+        start, end = one["utc_start"] or 0, 2400 if one["utc_end"] is None else one["utc_end"]
+        parts.append(f"{start // 100:02}:{start % 100:02}-{end // 100:02}:{end % 100:02} UTC")
+    if one["utc_days"]:
+        parts.append(", ".join(one["utc_days"]))
+    if one["unknown_conditions"]:
+        parts.append(f"not applied, not understood: {one['unknown_conditions']}")
+    return "; ".join(parts) or "always"
+
+
+_RULES = """
+SELECT r.*, p.unit
+FROM marts.price_rule_history AS r
+LEFT JOIN marts.prices_at($at) AS p ON p.source = r.source AND p.model_id = r.model_id AND p.price_kind = r.price_kind
+WHERE r.model_id = $model AND r.valid_from <= $at AND (r.valid_to IS NULL OR r.valid_to > $at)
+ORDER BY r.rule_no, r.price_kind
+"""
+
+
+def _why_no_price(published: Published, model: str, moment: datetime) -> str:
+    spells = published.ask(
+        "SELECT listed_from, listed_to FROM marts.model_spells WHERE model_id = ? ORDER BY listed_from", [model]
+    ).rows
+    if spells:
+        told = ", ".join(f"{minute(start)} to {minute(end) or 'now'}" for start, end in spells)
+        return f"{model} was not listed at {minute(moment)} UTC; it was listed {told}"
+    ids = [one for (one,) in published.ask("SELECT DISTINCT model_id FROM marts.model_spells").rows]
+    near = difflib.get_close_matches(model, ids, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"no model {model!r} was ever listed{hint}"

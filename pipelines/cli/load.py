@@ -1,0 +1,370 @@
+"""Commands that write to the warehouse.
+
+Belongs here: `snapshot`, `import`, `quarantine`, `demo` and `serve`: what they take, report and exit with.
+Does not belong here: how loading works (`snapshot`, `backfill`, `ledger`, `defs`), commands that only ask (`ask`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.cli.options import format_option, warehouse_option
+from pipelines.cli.tables import harmless, minute, print_records, print_table
+from pipelines.errors import CatalogueError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.backfill import Tally
+    from pipelines.ledger.ledger import Ledger, Verdict
+
+QUARANTINED = 3
+"""Exit code: something was quarantined, and the rest is done."""
+
+_SHOWN = 10
+
+
+@contextmanager
+def _writing(warehouse: Path, lock_timeout: float) -> Iterator[Ledger]:
+    from pipelines.ledger.ledger import Ledger
+
+    def waiting() -> None:
+        click.echo(f"another process is writing to {warehouse}: waiting up to {lock_timeout:.0f} s", err=True)
+
+    with Ledger(warehouse, lock_timeout=lock_timeout, on_wait=waiting) as ledger:
+        yield ledger
+
+
+def _lock_option(command: Any) -> Any:
+    return click.option(
+        "--lock-timeout",
+        type=click.FloatRange(min=0),
+        default=600,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for another process that writes to the warehouse.",
+    )(command)
+
+
+@click.command()
+@warehouse_option
+@click.option(
+    "--base-url", envvar="CATALOGUE_BASE_URL", show_envvar=True, help="The API's address, if not OpenRouter's own."
+)
+def snapshot(warehouse: Path, base_url: str | None) -> int:
+    """Take the live catalogue once: the same Dagster assets as the daily schedule, run here and now.
+
+    \b
+    Examples:
+      catalogue snapshot
+      catalogue snapshot --warehouse /data/catalogue
+    """
+    from dataclasses import replace
+
+    from pipelines.defs.run import snapshot_once
+    from pipelines.settings import Settings
+
+    settings = replace(Settings.from_environment(), warehouse=warehouse)
+    if base_url is not None:
+        settings = replace(settings, base_url=base_url)
+    result = snapshot_once(settings)
+    if result.verdict is None:
+        raise CatalogueError(result.error or "the snapshot failed")
+    if result.verdict.verdict == "quarantined":
+        _report_quarantined([result.verdict])
+        return QUARANTINED
+    if result.error is not None:
+        raise CatalogueError(result.error)
+    click.echo(f"snapshot {minute(result.verdict.observed_at)} UTC is in {warehouse / 'catalogue.duckdb'}")
+    return 0
+
+
+@click.command("import")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@warehouse_option
+@click.option(
+    "--path", "member", metavar="FILE", help="In a git repository or bundle: the file whose versions are captures."
+)
+@click.option(
+    "--scope",
+    type=click.Choice(["text", "all"]),
+    default="text",
+    show_default=True,
+    help="What was asked for: models with text output (the API's default) or output_modalities=all.",
+)
+@click.option(
+    "--time-from",
+    type=click.Choice(["name", "mtime", "git"]),
+    help="Where observation times come from; by default from file names, in git from committer times.",
+)
+@_lock_option
+def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_from: Any, lock_timeout: float) -> int:
+    """Load an archive of captures: a folder, a zip or tar of one, a file, a git repository or bundle.
+
+    Interrupted imports go on where they stopped; what is there already is not loaded again.
+
+    \b
+    Examples:
+      catalogue import captures/ --scope all
+      catalogue import captures.tar.gz --time-from mtime
+      catalogue import openrouter-models.bundle --path models.json
+    """
+    from pipelines.backfill import backfill
+    from pipelines.scopes import ALL_MODELS, TEXT_MODELS
+    from pipelines.sources.archives import open_archive
+
+    asked = ALL_MODELS if scope == "all" else TEXT_MODELS
+    with (
+        open_archive(path, scope=asked, member=member, time_from=time_from) as archive,
+        _writing(warehouse, lock_timeout) as ledger,
+        _progress(archive.description, archive.total) as advance,
+    ):
+        tally = backfill(archive, ledger, advance)
+        published = ledger.publish()
+    return _report_import(tally, published)
+
+
+@contextmanager
+def _progress(description: str, total: int) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(escape(harmless(description)), total=total)
+        yield lambda items: progress.advance(task, items)
+
+
+def _report_import(tally: Tally, published: Path) -> int:
+    parts = [f"{tally.new} captures loaded", f"{tally.known} known before"]
+    if tally.superseded:
+        parts.append(f"{tally.superseded} superseded by another of the same instant")
+    click.echo(f"{', '.join(parts)}; published {published}")
+    if tally.unreadable:
+        click.echo(f"{len(tally.unreadable)} files could not be taken as captures:", err=True)
+        for one in tally.unreadable[:_SHOWN]:
+            click.echo(f"  {harmless(one.name)}: {harmless(one.reason)}", err=True)
+        _and_more(len(tally.unreadable))
+    if tally.suspicious:
+        _report_quarantined(tally.suspicious)
+    return QUARANTINED if tally.suspicious or tally.unreadable else 0
+
+
+def _report_quarantined(verdicts: list[Verdict]) -> None:
+    captures = "capture is" if len(verdicts) == 1 else "captures are"
+    click.echo(
+        f"{len(verdicts)} {captures} quarantined and changed nothing; see `catalogue quarantine list`:", err=True
+    )
+    for one in verdicts[:_SHOWN]:
+        click.echo(f"  {one.snapshot_id} {minute(one.observed_at)}: {harmless('; '.join(one.reasons))}", err=True)
+    _and_more(len(verdicts))
+
+
+def _and_more(count: int) -> None:
+    if count > _SHOWN:
+        click.echo(f"  and {count - _SHOWN} more", err=True)
+
+
+@click.group()
+def quarantine() -> None:
+    """Captures that changed nothing because something about them is suspicious.
+
+    \b
+    Examples:
+      catalogue quarantine list
+      catalogue quarantine show 3f0c
+      catalogue quarantine accept 3f0c --reason "OpenRouter did drop a third of its models"
+      catalogue quarantine reject 3f0c --reason "half a list"
+    """
+
+
+@quarantine.command("list")
+@warehouse_option
+@format_option("table", "csv", "json")
+def list_(warehouse: Path, format_: str) -> None:
+    """What is quarantined or was rejected."""
+    from pipelines.ledger.published import Published
+
+    with Published(warehouse) as published:
+        answer = published.ask("SELECT * FROM raw.quarantine ORDER BY observed_at, snapshot_id")
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    print_table(
+        "Quarantine",
+        ("observed", "snapshot", "scope", "verdict", "why"),
+        [
+            (
+                minute(one["observed_at"]),
+                one["snapshot_id"][:12],
+                one["scope"],
+                one["verdict"],
+                "; ".join([*one["reasons"], *([one["decision_reason"]] if one["decision_reason"] else [])]),
+            )
+            for one in answer.records()
+        ],
+    )
+
+
+@quarantine.command()
+@click.argument("snapshot_id")
+@warehouse_option
+def show(snapshot_id: str, warehouse: Path) -> None:
+    """Everything known about one capture, and the beginning of its bytes. A prefix of the id is enough."""
+    from pipelines.captures import RawStore
+    from pipelines.ledger.published import Published
+
+    with Published(warehouse) as published:
+        records = published.ask(
+            "SELECT * FROM raw.quarantine WHERE starts_with(snapshot_id, ?)", [snapshot_id]
+        ).records()
+    one = _only(records, snapshot_id)
+    body = next(
+        capture.body
+        for capture in RawStore(warehouse / "raw").read(one["pack"])
+        if capture.snapshot_id == one["snapshot_id"]
+    )
+    for name, value in one.items():
+        click.echo(f"{name:16} {harmless(str(value))}")
+    click.echo(f"{'bytes':16} {harmless(body[:400].decode('utf-8', 'replace'))}{' …' if len(body) > 400 else ''}")
+
+
+def _only(records: list[dict[str, Any]], snapshot_id: str) -> dict[str, Any]:
+    if len(records) != 1:
+        what = "no capture" if not records else f"{len(records)} captures, not one,"
+        raise UsageError(f"{what} with an id that begins with {snapshot_id} can be decided on here")
+    return records[0]
+
+
+def _decision(name: str, help_: str) -> click.Command:
+    @click.argument("snapshot_id")
+    @click.option("--reason", required=True, help="Why; it is kept for ever.")
+    @warehouse_option
+    @_lock_option
+    def decide(snapshot_id: str, reason: str, warehouse: Path, lock_timeout: float) -> None:
+        if not reason.strip():
+            raise UsageError("the reason is empty: say why, it is kept with the decision")
+        with _writing(warehouse, lock_timeout) as ledger:
+            one = _only(ledger.decidable(snapshot_id), snapshot_id)
+            if name == "accept" and one["is_fatal"]:
+                raise UsageError(f"{one['snapshot_id']} holds no list of models, so there is nothing to accept")
+            ledger.commit(decisions=[{"snapshot_id": one["snapshot_id"], "decision": name, "reason": reason.strip()}])
+            ledger.publish()
+            verdict = ledger.verdicts([one["snapshot_id"]])[0]
+        click.echo(f"{verdict.snapshot_id} {minute(verdict.observed_at)} UTC is {verdict.verdict} now")
+
+    return click.command(name, help=help_)(decide)
+
+
+quarantine.add_command(_decision("accept", "Let a capture make history after all. A prefix of the id is enough."))
+quarantine.add_command(
+    _decision("reject", "Keep a capture out of history, also one accepted before. A prefix of the id is enough.")
+)
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(min=2, max=3650), default=90, show_default=True, help="Simulated days.")
+@click.option(
+    "--models", type=click.IntRange(min=1, max=5000), default=120, show_default=True, help="Simulated models."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed is another catalogue.")
+@click.option(
+    "--warehouse",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="warehouse/demo",
+    show_default=True,
+    help="Where to build it; a former demo there is replaced.",
+)
+def demo(days: int, models: int, seed: int, warehouse: Path) -> int:
+    """Simulated days through the whole product: HTTP, raw store, ledger, marts; the last day as the Dagster job.
+
+    \b
+    Examples:
+      catalogue demo
+      catalogue demo --days 30 --seed 7
+    """
+    from pipelines.cli.ask import changes, expiring, new
+    from pipelines.tour import begin, play
+
+    begin(warehouse)
+    with _progress(f"{days} simulated days over HTTP", days) as advance:
+        verdict = play(warehouse, days=days, models=models, seed=seed, on_day=lambda: advance(1))
+    click.echo(
+        f"{days} simulated days are loaded, the last one ({minute(verdict.observed_at)} UTC) by the Dagster job.\n"
+    )
+    context = click.get_current_context()
+    asked = {"warehouse": warehouse, "format_": "table"}
+    since = verdict.observed_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    from datetime import timedelta
+
+    context.invoke(changes, since=since, model=None, kind=None, everything=True, **asked)
+    click.echo()
+    context.invoke(new, since=timedelta(days=14), **asked)
+    click.echo()
+    context.invoke(expiring, within=None, everything=False, **asked)
+    click.echo()
+    _largest_moves(warehouse)
+    click.echo(f"\nPublished file: {warehouse / 'catalogue.duckdb'}")
+    click.echo(f'Ask it: catalogue sql "FROM marts.price_changes" --warehouse {warehouse}')
+    return 0
+
+
+_LARGEST_MOVES = """
+SELECT * FROM marts.price_changes
+WHERE is_repricing AND NOT is_alias AND price_kind IN ('prompt', 'completion') AND change_ratio IS NOT NULL
+ORDER BY abs(ln(1 + change_ratio)) DESC, model_id, changed_at LIMIT 8
+"""
+
+
+def _largest_moves(warehouse: Path) -> None:
+    from pipelines.cli.tables import money
+    from pipelines.ledger.published import Published
+
+    with Published(warehouse) as published:
+        moves = published.ask(_LARGEST_MOVES).records()
+    print_table(
+        "Largest price moves",
+        ("changed", "model", "price", ">from", ">to", ">by", "back by"),
+        [
+            (
+                minute(one["changed_at"]),
+                one["model_id"],
+                one["price_kind"],
+                money(one["old_price_usd"], "listed", "token"),
+                money(one["new_price_usd"], "listed", "token"),
+                f"{one['change_ratio']:+.1%}",
+                minute(one["reverted_at"]),
+            )
+            for one in moves
+        ],
+    )
+
+
+@click.command()
+@warehouse_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the UI listens.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Where the UI listens.")
+def serve(warehouse: Path, host: str, port: int) -> int:
+    """The Dagster UI and its daemon, which takes the daily snapshot. Stop it with Ctrl-C.
+
+    \b
+    Examples:
+      catalogue serve
+      CATALOGUE_SCHEDULE="5 */6 * * *" catalogue serve --port 8080
+    """
+    from dataclasses import replace
+
+    from pipelines.defs.serve import serve as serve_dagster
+    from pipelines.settings import Settings
+
+    return serve_dagster(replace(Settings.from_environment(), warehouse=warehouse), host, port)

@@ -1,0 +1,76 @@
+"""Options that several commands share, and how their values are read.
+
+Belongs here: declarations and parsing. Does not belong here: what a command does with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+def warehouse_option(command: _Command) -> _Command:
+    """``--warehouse DIR``."""
+    return click.option(
+        "--warehouse",
+        envvar="CATALOGUE_WAREHOUSE",
+        default="warehouse",
+        show_default=True,
+        show_envvar=True,
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The warehouse's folder.",
+    )(command)
+
+
+def format_option(*formats: str) -> Callable[[_Command], _Command]:
+    """``--format`` with the given choices, of which the first is the default."""
+    return click.option(
+        "--format", "format_", default=formats[0], show_default=True, type=click.Choice(formats), help="How to print."
+    )
+
+
+def since_option(default: str) -> Callable[[_Command], _Command]:
+    """``--since``: see :class:`Since`."""
+    return click.option(
+        "--since",
+        default=default,
+        show_default=True,
+        type=Since(),
+        help="From when on: a date, a time, or a span such as 24h, 7d or 2w before the last snapshot.",
+    )
+
+
+class Moment(click.ParamType[Any]):
+    """A date or time in ISO 8601; without an offset it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The moment that ``value`` spells."""
+        if not isinstance(value, str):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date or time such as 2026-08-01 or 2026-08-01T12:00:00Z", param, ctx)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+class Since(Moment):
+    """A moment, or a span before the last snapshot."""
+
+    name = "time or span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A datetime or a timedelta."""
+        span = re.fullmatch(r"(\d{1,6})([hdw])", value) if isinstance(value, str) else None
+        return int(span[1]) * _SPANS[span[2]] if span else super().convert(value, param, ctx)

@@ -1,0 +1,76 @@
+"""What an installation may choose: where the warehouse lies, whom to ask, and when.
+
+Belongs here: the environment variables and their defaults. Does not belong here: options of single commands (`cli`),
+limits of judgement (`flatten`), the meaning of a schedule (`defs`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipelines.errors import UsageError
+from pipelines.sources.http import FetchPolicy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation. Relative paths are relative to the working directory.
+
+    ``base_url`` None is the real API. ``schedule`` is a cron expression of five fields, read in ``time_zone``.
+    A fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
+    ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
+    ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse.
+    ``fetch_policy`` and ``clock`` are for simulated catalogues and come from no environment.
+    """
+
+    warehouse: Path = Path("warehouse")
+    base_url: str | None = None
+    schedule: str = "5 0 * * *"
+    time_zone: str = "UTC"
+    fetch_retries: int = 3
+    fetch_retry_seconds: float = 20.0
+    stale_after_hours: float = 26.0
+    home: Path | None = None
+    fetch_policy: FetchPolicy | None = None
+    clock: Callable[[], datetime] | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The settings that ``CATALOGUE_*`` and ``DAGSTER_HOME`` give; empty counts as unset.
+
+        Raises :class:`UsageError`, naming the variable, for what is no number where one is needed.
+        """
+        given = {name: value.strip() for name, value in environment.items() if value.strip()}
+        home = given.get("DAGSTER_HOME")
+        return cls(
+            warehouse=Path(given.get("CATALOGUE_WAREHOUSE", cls.warehouse)),
+            base_url=given.get("CATALOGUE_BASE_URL"),
+            schedule=given.get("CATALOGUE_SCHEDULE", cls.schedule),
+            time_zone=given.get("CATALOGUE_TIME_ZONE", cls.time_zone),
+            fetch_retries=int(_number(given, "CATALOGUE_FETCH_RETRIES", cls.fetch_retries, whole=True)),
+            fetch_retry_seconds=_number(given, "CATALOGUE_FETCH_RETRY_SECONDS", cls.fetch_retry_seconds),
+            stale_after_hours=_number(given, "CATALOGUE_STALE_AFTER_HOURS", cls.stale_after_hours, at_least=1),
+            home=Path(home) if home else None,
+        )
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps runs and schedules: the same for the terminal, the UI and the daemon; absolute."""
+        return (self.home or self.warehouse / "dagster").absolute()
+
+
+def _number(given: Mapping[str, str], name: str, default: float, *, at_least: float = 0, whole: bool = False) -> float:
+    text = given.get(name, str(default))
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not at_least <= number <= 1_000_000 or (whole and number != int(number)):
+        kind = "a whole number" if whole else "a number"
+        raise UsageError(f"{name} is {text!r}; it must be {kind} from {at_least:g} to 1000000")
+    return number

@@ -17,8 +17,9 @@ app = marimo.App(width="medium", app_title="Price history")
 
 with app.setup:
     import os
+    import re
     import sys
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from decimal import Context, Decimal
     from html import escape
     from pathlib import Path
@@ -37,6 +38,8 @@ with app.setup:
     DEFAULT_KINDS = ("prompt", "completion")
     # A price has up to 38 digits; the default context would round the product to 28.
     EXACT = Context(prec=60)
+    # Those of the table below that hold what the source wrote.
+    FOREIGN_COLUMNS = ("model", "price kind", "old price", "new price")
 
 
 @app.cell
@@ -149,8 +152,9 @@ def _(changes):
         page_size=15,
         show_column_summaries=False,
         show_data_types=False,
-        format_mapping={"change": as_percent},
-        text_justify_columns={"old price": "right", "new price": "right", "change": "right"},
+        format_mapping={"change": as_percent} | dict.fromkeys(FOREIGN_COLUMNS, as_plain_text),
+        text_justify_columns=dict.fromkeys(("old price", "new price", "change"), "right"),
+        wrapped_columns=["model", "notes"],
     )
     heading = mo.md("## Changes\n\nPrices as listed, in US dollars per unit (one token, one image, …).")
     mo.vstack([heading, change_table])
@@ -159,7 +163,7 @@ def _(changes):
 
 @app.function
 def find_warehouse() -> Path:
-    """What ``CATALOGUE_WAREHOUSE`` names; else ``warehouse/`` here, if something is published there, or beside this one."""
+    """What ``CATALOGUE_WAREHOUSE`` names, else ``warehouse/``: here, if it is published, or beside this folder."""
     if named := os.environ.get("CATALOGUE_WAREHOUSE"):
         return Path(named)
     here, beside = Path("warehouse"), (mo.notebook_dir() or Path.cwd()).parent / "warehouse"
@@ -241,7 +245,9 @@ def draw(drawn: pl.DataFrame, models: list[str], kinds: list[str], *, is_log: bo
     if drawn.is_empty():
         return []
     ends = drawn.select(pl.coalesce("valid_to", "last_seen_at")).to_series()
-    span = [int(at.timestamp() * 1000) for at in (drawn["valid_from"].min(), ends.max())]
+    first, last = drawn["valid_from"].min(), ends.max()
+    # A single snapshot has no extent.
+    span = first, max(last, first + timedelta(hours=1))
     panels = drawn.partition_by("price_kind", "unit", maintain_order=True)
     panels.sort(key=lambda panel: kinds.index(panel["price_kind"][0]))
     return [draw_panel(panel, models, span, is_log=is_log, has_legend=panel is panels[0]) for panel in panels]
@@ -249,13 +255,19 @@ def draw(drawn: pl.DataFrame, models: list[str], kinds: list[str], *, is_log: bo
 
 @app.function
 def draw_panel(
-    panel: pl.DataFrame, models: list[str], span: list[int], *, is_log: bool, has_legend: bool
+    panel: pl.DataFrame, models: list[str], span: tuple[datetime, datetime], *, is_log: bool, has_legend: bool
 ) -> alt.LayerChart:
-    """The steps of one price kind in one unit; ``span`` is the time axis in ms since 1970."""
+    """The steps of one price kind in one unit; ``span`` is what the time axis covers."""
     kind, unit = panel["price_kind"][0], panel["unit"][0]
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=320, symbolType="stroke", symbolStrokeWidth=3)
-    time_axis = alt.Axis(title=None, labelOverlap=True, tickCount=6)
-    x = alt.X("at:T", scale=alt.Scale(type="utc", domain=span), axis=time_axis)
+    days = (span[1] - span[0]) / timedelta(days=1)
+    x = alt.X(
+        "at:T",
+        title=None,
+        # In ms since 1970.
+        scale=alt.Scale(type="utc", domain=[at.timestamp() * 1000 for at in span]),
+        axis=alt.Axis(format="%Y-%m-%d" if days > 6 else "%m-%d %H:%M", labelOverlap=True, tickCount=6),
+    )
     y = alt.Y(
         "price:Q",
         title=None,
@@ -288,7 +300,7 @@ def draw_panel(
 
 @app.function
 def tabulate(changes: pl.DataFrame) -> pl.DataFrame:
-    """Changes as a person reads them, in their order: exact texts, times in UTC, what is special about them in words."""
+    """Changes as a person reads them, in their order: texts exact, times in UTC, what is special in words."""
     at = "%Y-%m-%d %H:%M:%S"
     return changes.select(
         pl.col("changed_at").dt.strftime(at).alias("changed by (UTC)"),
@@ -299,7 +311,6 @@ def tabulate(changes: pl.DataFrame) -> pl.DataFrame:
         pl.col("new_price_text").fill_null("–").alias("new price"),
         pl.col("change_ratio").alias("change"),
         pl.concat_str(
-            pl.when("is_repricing").then(pl.lit("repricing")),
             pl.when("is_schedule_flip").then(pl.lit("schedule flip")),
             pl.when("has_rule_change").then(pl.lit("rules changed")),
             pl.when("after_absence").then(pl.lit("after absence")),
@@ -316,6 +327,12 @@ def tabulate(changes: pl.DataFrame) -> pl.DataFrame:
 def as_percent(ratio: float | None) -> str:
     """``+12.5 %``; ``–`` where a price is zero, absent or no number."""
     return "–" if ratio is None else f"{ratio * 100:+,.4g} %"
+
+
+@app.function
+def as_plain_text(text: str) -> str:
+    """``text`` so that a table of marimo, which would make links and pictures of addresses, shows it as it is."""
+    return re.sub(r"(?i)(https?|data)(?=:)", "\\1\N{WORD JOINER}", text)
 
 
 if __name__ == "__main__":

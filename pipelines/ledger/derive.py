@@ -124,7 +124,8 @@ def _judge_all(
     connection.unregister("judged")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE former_verdicts AS SELECT v.rowid AS row_no, v.* "
-        "FROM catalogue.core.verdicts AS v SEMI JOIN fresh_verdicts AS f ON f.capture_no = v.capture_no WHERE v.known_to IS NULL"
+        "FROM catalogue.core.verdicts AS v SEMI JOIN fresh_verdicts AS f ON f.capture_no = v.capture_no "
+        "WHERE v.known_to IS NULL"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE rejudged AS SELECT capture_no FROM fresh_verdicts AS f "

@@ -193,8 +193,8 @@ class Ledger:
             for snapshot_id, scope, observed_at, verdict, codes, reasons in rows(
                 self._connection,
                 "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons "
-                "FROM catalogue.raw.captures AS c JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL "
-                "WHERE c.snapshot_id IN (SELECT unnest(?)) ORDER BY c.observed_at, c.sha256",
+                "FROM catalogue.raw.captures AS c JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no "
+                "WHERE v.known_to IS NULL AND c.snapshot_id IN (SELECT unnest(?)) ORDER BY c.observed_at, c.sha256",
                 [list(snapshot_ids)],
             )
         ]

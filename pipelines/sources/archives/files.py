@@ -188,7 +188,9 @@ def _open_zipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
         raise too_large()
     try:
         return archive.open(info)
-    except (NotImplementedError, RuntimeError, ValueError, struct.error, *DAMAGE) as error:
+    except NotImplementedError as error:
+        raise Unfit(f"not supported: {error}") from error
+    except (RuntimeError, ValueError, struct.error, *DAMAGE) as error:
         raise Unfit(damage(error)) from error
 
 
@@ -217,7 +219,7 @@ def in_tar(path: Path, stack: ExitStack) -> Found:
     take = _Spool(stack).take if compression else _in_place
     try:
         tar = stack.enter_context(
-            tarfile.open(  # noqa: SIM115 (the stack does)
+            tarfile.open(  # noqa: SIM115 (the stack closes it)
                 fileobj=decompressed(source, compression),
                 mode="r|" if compression else "r:",
                 tarinfo=_StrictTarInfo,
@@ -276,7 +278,7 @@ class _Spool:
     """Captures set aside in a temporary file, lightly compressed, to be read in any order."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self._file = stack.enter_context(TemporaryFile(prefix="catalogue-"))  # noqa: SIM115 (the stack does)
+        self._file = stack.enter_context(TemporaryFile(prefix="catalogue-"))  # noqa: SIM115 (the stack closes it)
         self._squeeze = zstandard.ZstdCompressor(level=1)
         self._expand = zstandard.ZstdDecompressor()
 

@@ -332,7 +332,7 @@ class _Blobs:
 
     def __init__(self, git: _Git, stack: ExitStack) -> None:
         self._git = git
-        self._stderr = stack.enter_context(TemporaryFile())  # noqa: SIM115 (the stack does)
+        self._stderr = stack.enter_context(TemporaryFile())  # noqa: SIM115 (the stack closes it)
         self._process = stack.enter_context(git.start("cat-file", "--batch", stderr=self._stderr.fileno()))
 
     def read(self, blob: str) -> bytes:

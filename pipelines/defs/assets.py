@@ -1,0 +1,201 @@
+"""The assets: a snapshot's way from the source to the published file, a few lines around a function each.
+
+Belongs here: what depends on what, and what is recorded with each step. Does not belong here: the work itself.
+
+The lineage: listing → frames → core → history → marts → published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+
+from pipelines.captures import RawStore, iso
+from pipelines.defs import checks, tables
+from pipelines.errors import CatalogueError, SourceError
+from pipelines.flatten import Frames, flatten
+from pipelines.ledger.ledger import Ledger, Verdict
+from pipelines.ledger.schema import marts as mart_definitions
+from pipelines.scopes import OPENROUTER
+from pipelines.settings import Settings
+from pipelines.snapshot import Taken, take
+from pipelines.sources.http import DEFAULT_POLICY, utc_now
+from pipelines.sources.http_failures import Failure
+from pipelines.sources.openrouter import BASE_URL, OpenRouter
+
+GROUP = "catalogue"
+SETTINGS = "settings"
+"""The key of the resource that gives the :class:`Settings`."""
+
+_OWNERS = ["team:catalogue"]
+_DECISION = "`catalogue quarantine` shows it, and accepts or rejects it."
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """A stored snapshot with its frames."""
+
+    taken: Taken
+    frames: Frames
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A stored snapshot with the verdict on it."""
+
+    taken: Taken
+    verdict: Verdict
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Shows an error that a person is meant to read as such a sentence; only a passing one is worth a retry."""
+    try:
+        yield
+    except CatalogueError as problem:
+        raise dg.Failure(str(problem), allow_retries=_may_pass(problem)) from problem
+
+
+def _may_pass(problem: CatalogueError) -> bool:
+    cause = problem.__cause__
+    return isinstance(problem, SourceError) and isinstance(cause, Failure) and cause.is_transient
+
+
+def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
+    """The asset ``listing``; what may be tried again, and how patiently, is known only with the settings."""
+
+    @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"http"}, retry_policy=retry_policy)
+    def listing(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Taken]:
+        """The answer of the models API and its count, as bytes in the raw store, before anything looks at them."""
+        raw = RawStore(settings.warehouse / "raw")
+        source = OpenRouter(
+            settings.base_url or BASE_URL,
+            policy=settings.fetch_policy or DEFAULT_POLICY,
+            clock=settings.clock or utc_now,
+        )
+        with _one_sentence(), source:
+            taken = take(source, raw)
+            capture = next(one for one in raw.read(taken.pack) if one.snapshot_id == taken.snapshot_id)
+        return dg.MaterializeResult(
+            value=taken,
+            metadata={
+                "models_listed": taken.listed,
+                "models_counted": "unknown" if taken.counted is None else taken.counted,
+                "snapshot_id": taken.snapshot_id,
+                "observed_at": iso(capture.observed_at),
+                "sha256": capture.sha256,
+                "bytes": len(capture.body),
+                "pack": dg.MetadataValue.path(str(raw.root / taken.pack)),
+            },
+        )
+
+    return listing
+
+
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"polars"})
+def frames(listing: Taken, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Flattened]:
+    """The listing as frames: models, prices, price rules, and fields that the API's description does not name."""
+    with _one_sentence():
+        captures = RawStore(settings.warehouse / "raw").read(listing.pack)
+    flat = flatten(one.body for one in captures if one.scope.kind != "other")
+    unknown = flat.unknown_fields.group_by("path", "json_type").agg(pl.first("example")).sort("path")
+    return dg.MaterializeResult(
+        value=Flattened(listing, flat),
+        metadata={
+            "models": flat.models.height,
+            "prices": flat.prices.height,
+            "price_rules": flat.price_rules.height,
+            "unknown_fields": tables.table(unknown.columns, unknown.rows()),
+            "unknown_fields_count": unknown.height,
+        },
+    )
+
+
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"}, check_specs=checks.listing_check_specs())
+def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
+    """The facts of the listing, appended to the ledger, and the verdict on it.
+
+    A suspicious listing ends the run here. That it is quarantined is published, so that a person can decide.
+    """
+    taken = frames.taken
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=[taken.pack]) as ledger:
+        ledger.append(taken.pack, frames=frames.frames)
+        (verdict,) = ledger.preview([taken.snapshot_id])
+        if verdict.verdict == "quarantined":
+            ledger.commit([taken.pack])
+            ledger.publish()
+    return dg.MaterializeResult(
+        value=Judged(taken, verdict),
+        metadata={
+            "verdict": verdict.verdict,
+            "snapshot_id": taken.snapshot_id,
+            **({"reasons": "; ".join(map(tables.shown, verdict.reasons))} if verdict.reasons else {}),
+            **({"what_to_do": dg.MetadataValue.md(_DECISION)} if verdict.verdict == "quarantined" else {}),
+        },
+        check_results=list(checks.listing_check_results(verdict, taken)),
+    )
+
+
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"})
+def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
+    """What follows from the facts: spells, intervals and changes, committed together with the verdict."""
+    taken = core.taken
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=[taken.pack]) as ledger:
+        recorded_at = ledger.commit([taken.pack])
+        assert recorded_at is not None
+        ((touched, runs),) = ledger.rows(
+            "SELECT count(DISTINCT model_no), count(*) FROM catalogue.core.runs WHERE known_from = $1", [recorded_at]
+        )
+    return dg.MaterializeResult(
+        value=core,
+        metadata={
+            "recorded_at": iso(recorded_at),
+            "verdict": core.verdict.verdict,
+            "models_touched": touched,
+            "runs_written": runs,
+        },
+    )
+
+
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.invariant_specs())
+def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    """The public views over the history, and what they say of the day."""
+    with _one_sentence(), Ledger(settings.warehouse) as ledger:
+        metadata = tables.day_metadata(ledger.rows, OPENROUTER, history.verdict.observed_at)
+        counts = _row_counts(ledger)
+        results = list(checks.invariant_results(ledger.rows))
+    return dg.MaterializeResult(
+        metadata={
+            **metadata,
+            "rows": tables.table(("mart", "rows"), list(counts.items())),
+            "models_listed": counts["models"],
+        },
+        check_results=results,
+    )
+
+
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"}, deps=[marts])
+def published(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+    """The file that analysts read, replaced atomically."""
+    with _one_sentence(), Ledger(settings.warehouse) as ledger:
+        path = ledger.publish()
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(path.absolute())),
+            "bytes": path.stat().st_size,
+            "tables": tables.table(("mart", "meaning"), [(one.name, one.meaning) for one in mart_definitions()]),
+        }
+    )
+
+
+def _row_counts(ledger: Ledger) -> dict[str, int]:
+    """The number of rows of every mart that is a view."""
+    return {
+        one.name: ledger.rows(f"SELECT count(*) FROM catalogue.marts.{one.name}")[0][0]
+        for one in mart_definitions()
+        if one.parameters is None
+    }

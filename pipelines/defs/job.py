@@ -1,0 +1,88 @@
+"""The job, its daily schedule, and all of it together as Dagster loads it.
+
+Belongs here: when and how the assets run. Does not belong here: the assets (`assets`), starting a run (`run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from pipelines.defs import assets
+from pipelines.defs.home import only_run
+from pipelines.errors import UsageError
+from pipelines.settings import Settings
+
+JOB = "snapshot"
+SCHEDULE = "daily_snapshot"
+
+
+def definitions(settings: Settings) -> dg.Definitions:
+    """Everything that Dagster is to know. Raises :class:`UsageError` for a schedule or time zone that is none."""
+    stale_after = timedelta(hours=settings.stale_after_hours)
+    freshness = dg.FreshnessPolicy.time_window(fail_window=stale_after, warn_window=stale_after * 25 / 26)
+    job = dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.groups(assets.GROUP),
+        executor_def=dg.in_process_executor,
+        description="Takes the catalogue once: asks, stores, judges, derives and publishes.",
+    )
+    return dg.Definitions(
+        assets=[
+            assets.listing(_retry_policy(settings)),
+            assets.frames,
+            assets.core,
+            assets.history,
+            assets.marts,
+            assets.published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, freshness)),
+        ],
+        jobs=[job],
+        schedules=[_schedule(settings, job)],
+        # Named, because a run in process would otherwise keep its values to itself, and a step could not be run again.
+        resources={assets.SETTINGS: _settings_resource(settings), "io_manager": dg.FilesystemIOManager()},
+    )
+
+
+def _retry_policy(settings: Settings) -> dg.RetryPolicy:
+    """For the fetch alone, and beyond the client's own patience: the network may be away for minutes."""
+    return dg.RetryPolicy(
+        max_retries=settings.fetch_retries,
+        delay=settings.fetch_retry_seconds,
+        backoff=dg.Backoff.EXPONENTIAL,
+        jitter=dg.Jitter.PLUS_MINUS,
+    )
+
+
+def _schedule(settings: Settings, job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    try:
+        ZoneInfo(settings.time_zone)
+    except (OSError, ValueError, KeyError):
+        raise UsageError(
+            f"CATALOGUE_TIME_ZONE is {settings.time_zone!r}; it must name a time zone, such as UTC or Europe/Berlin"
+        ) from None
+    try:
+        return dg.ScheduleDefinition(
+            SCHEDULE,
+            job=job,
+            cron_schedule=settings.schedule,
+            execution_timezone=settings.time_zone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Takes the catalogue; CATALOGUE_SCHEDULE and CATALOGUE_TIME_ZONE say when.",
+        )
+    except dg.DagsterInvalidDefinitionError:
+        raise UsageError(
+            f"CATALOGUE_SCHEDULE is {settings.schedule!r}; it must be a cron expression of five fields, such as '5 0 * * *'"
+        ) from None
+
+
+def _settings_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Gives the settings to the steps of a run, while no other run works on the warehouse."""
+
+    def provide(context: dg.InitResourceContext) -> Iterator[Settings]:
+        with only_run(settings):
+            yield settings
+
+    return dg.ResourceDefinition(provide, description="What this installation chose; one run at a time.")

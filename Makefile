@@ -8,7 +8,7 @@ UV ?= uv
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint serve bench lock clean
+.PHONY: help demo test lint serve bench docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--editable .
 	@touch $@
+
+docs: $(INSTALLED) ## Write the README's data dictionary from the marts' comments
+	@$(BIN)/python -m pipelines.ledger.dictionary README.md
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	@$(UV) pip compile pyproject.toml --extra notebooks --group dev --quiet \

@@ -154,7 +154,7 @@ def _(changes):
         show_data_types=False,
         format_mapping={"change": as_percent} | dict.fromkeys(FOREIGN_COLUMNS, as_plain_text),
         text_justify_columns=dict.fromkeys(("old price", "new price", "change"), "right"),
-        wrapped_columns=["model", "notes"],
+        wrapped_columns=["notes"],
     )
     heading = mo.md("## Changes\n\nPrices as listed, in US dollars per unit (one token, one image, …).")
     mo.vstack([heading, change_table])
@@ -271,7 +271,7 @@ def draw_panel(
     y = alt.Y(
         "price:Q",
         title=None,
-        scale=alt.Scale(type="log" if is_log else "linear"),
+        scale=alt.Scale(type="log" if is_log else "linear", nice=5),
         # The same room for labels everywhere, so that the time axes stand below each other.
         axis=alt.Axis(minExtent=44, tickCount=5),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import dagster as dg
 import polars as pl
@@ -35,6 +36,11 @@ _OWNERS = ["team:catalogue"]
 _DECISION = "`catalogue quarantine` shows it, and accepts or rejects it."
 
 
+_Value = TypeVar("_Value")
+Checked = Iterator[dg.MaterializeResult[_Value] | dg.AssetCheckResult]
+"""What an asset with checks of its own yields: its value, then how it fares."""
+
+
 @dataclass(frozen=True)
 class Flattened:
     """A stored snapshot with its frames."""
@@ -52,12 +58,12 @@ class Judged:
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Shows an error that a person is meant to read as such a sentence; only a passing one is worth a retry."""
+def _one_sentence(*, is_last_try: bool = True) -> Iterator[None]:
+    """Shows an error that a person is meant to read as such a sentence; only a passing one is worth another try."""
     try:
         yield
     except CatalogueError as problem:
-        raise dg.Failure(str(problem), allow_retries=_may_pass(problem)) from problem
+        raise dg.Failure(str(problem), allow_retries=_may_pass(problem) and not is_last_try) from problem
 
 
 def _may_pass(problem: CatalogueError) -> bool:
@@ -69,7 +75,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     """The asset ``listing``; what may be tried again, and how patiently, is known only with the settings."""
 
     @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"http"}, retry_policy=retry_policy)
-    def listing(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Taken]:
+    def listing(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Taken]:
         """The answer of the models API and its count, as bytes in the raw store, before anything looks at them."""
         raw = RawStore(settings.warehouse / "raw")
         source = OpenRouter(
@@ -77,7 +83,9 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
             policy=settings.fetch_policy or DEFAULT_POLICY,
             clock=settings.clock or utc_now,
         )
-        with _one_sentence(), source:
+        # Dagster would hide the sentence behind "Exceeded max_retries" if the last try asked for another.
+        is_last_try = dg.AssetExecutionContext.get().retry_number >= retry_policy.max_retries
+        with _one_sentence(is_last_try=is_last_try), source:
             taken = take(source, raw)
             capture = next(one for one in raw.read(taken.pack) if one.snapshot_id == taken.snapshot_id)
         return dg.MaterializeResult(
@@ -116,7 +124,7 @@ def frames(listing: Taken, settings: dg.ResourceParam[Settings]) -> dg.Materiali
 
 
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"}, check_specs=checks.listing_check_specs())
-def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
+def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Judged]:
     """The facts of the listing, appended to the ledger, and the verdict on it.
 
     A suspicious listing ends the run here. That it is quarantined is published, so that a person can decide.
@@ -128,7 +136,7 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> dg.Material
         if verdict.verdict == "quarantined":
             ledger.commit([taken.pack])
             ledger.publish()
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         value=Judged(taken, verdict),
         metadata={
             "verdict": verdict.verdict,
@@ -136,8 +144,8 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> dg.Material
             **({"reasons": "; ".join(map(tables.shown, verdict.reasons))} if verdict.reasons else {}),
             **({"what_to_do": dg.MetadataValue.md(_DECISION)} if verdict.verdict == "quarantined" else {}),
         },
-        check_results=list(checks.listing_check_results(verdict, taken)),
     )
+    yield from checks.listing_check_results(verdict, taken)
 
 
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"})
@@ -162,20 +170,20 @@ def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.Materializ
 
 
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.invariant_specs())
-def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> Checked[None]:
     """The public views over the history, and what they say of the day."""
     with _one_sentence(), Ledger(settings.warehouse) as ledger:
         metadata = tables.day_metadata(ledger.rows, OPENROUTER, history.verdict.observed_at)
         counts = _row_counts(ledger)
         results = list(checks.invariant_results(ledger.rows))
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             **metadata,
             "rows": tables.table(("mart", "rows"), list(counts.items())),
             "models_listed": counts["models"],
         },
-        check_results=results,
     )
+    yield from results
 
 
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"}, deps=[marts])

@@ -74,7 +74,7 @@ def _schedule(settings: Settings, job: dg.UnresolvedAssetJobDefinition) -> dg.Sc
         )
     except dg.DagsterInvalidDefinitionError:
         raise UsageError(
-            f"CATALOGUE_SCHEDULE is {settings.schedule!r}; it must be a cron expression of five fields, such as '5 0 * * *'"
+            f"CATALOGUE_SCHEDULE is {settings.schedule!r}; it must be a cron expression, such as '5 0 * * *'"
         ) from None
 
 

@@ -5,6 +5,7 @@ Belongs here: a run in this process and what came of it. Does not belong here: w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import dagster as dg
@@ -49,18 +50,14 @@ def snapshot_once(settings: Settings, *, verbose: bool = False) -> SnapshotResul
             run_config={"loggers": {"console": {"config": {"log_level": level}}}},
             tags={"catalogue/started_by": "terminal"},
         )
-    evaluations = result.get_asset_check_evaluations()
+    verdict = _verdict(result)
     return SnapshotResult(
         result.run_id,
         result.success,
-        _verdict(result),
-        _error(result),
-        tuple(one.description or one.check_name for one in evaluations if _is_warning(one)),
+        verdict,
+        None if result.success else _error(result, verdict),
+        _unmet(result, dg.AssetCheckSeverity.WARN),
     )
-
-
-def _is_warning(check: dg.AssetCheckEvaluation) -> bool:
-    return not check.passed and check.severity == dg.AssetCheckSeverity.WARN
 
 
 def _verdict(result: dg.ExecuteInProcessResult) -> Verdict | None:
@@ -73,7 +70,31 @@ def _verdict(result: dg.ExecuteInProcessResult) -> Verdict | None:
     return judged.verdict
 
 
-def _error(result: dg.ExecuteInProcessResult) -> str | None:
-    for event in result.all_events:
-        print(event.event_type_value, event.step_key, event.event_specific_data if event.is_failure else "")
-    return None
+def _unmet(result: dg.ExecuteInProcessResult, severity: dg.AssetCheckSeverity) -> tuple[str, ...]:
+    """What the failed checks say."""
+    return tuple(
+        f"{one.check_name}: {one.description}"
+        for one in result.get_asset_check_evaluations()
+        if not one.passed and one.severity == severity
+    )
+
+
+def _error(result: dg.ExecuteInProcessResult, verdict: Verdict | None) -> str | None:
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    for failure in failures:
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+    if verdict is not None and verdict.verdict == "quarantined":
+        return None
+    unmet = _unmet(result, dg.AssetCheckSeverity.ERROR)
+    return "; ".join(unmet) or _root_cause(result)
+
+
+def _root_cause(result: dg.ExecuteInProcessResult) -> str:
+    """The innermost error; its type is told unless its message was written for people."""
+    (event,) = result.filter_events(lambda event: event.event_type == dg.DagsterEventType.RUN_FAILURE)
+    error = event.job_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    message = error.message.strip() if error is not None else "it does not say why"
+    return re.sub(r"^pipelines\.errors\.\w+: ", "", message)

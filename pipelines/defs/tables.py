@@ -35,13 +35,12 @@ class _DayTable:
     query: str
 
 
-_PER_MILLION = "CASE WHEN contains(i.unit, 'token') THEN {} * 1000000 END"
-
 _DAY_TABLES: Mapping[str, _DayTable] = {
     "price_changes": _DayTable(
         ("model", "price", "change", "old", "new", "ratio", "remarks", "changed_at"),
         "SELECT model_id, price_kind, change_kind, old_price_text, new_price_text, change_ratio, concat_ws(', ', "
-        "CASE WHEN is_schedule_flip THEN 'by its schedule' END, CASE WHEN has_rule_change THEN 'rules changed too' END, "
+        "CASE WHEN is_schedule_flip THEN 'by its schedule' END, "
+        "CASE WHEN has_rule_change THEN 'rules changed too' END, "
         "CASE WHEN after_absence THEN 'after an absence' END, CASE WHEN is_alias THEN 'alias' END), changed_at "
         "FROM catalogue.marts.price_changes WHERE source = $1 AND changed_at > $2 AND changed_at <= $3 "
         "ORDER BY is_repricing DESC, is_alias, abs(change_ratio) DESC NULLS LAST, model_id, price_kind",

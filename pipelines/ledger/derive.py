@@ -283,12 +283,6 @@ def _reconcile(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> Sequence[str]:
     """The columns of a derived table but for the two that say when it was known."""
-    return [
-        column
-        for (column,) in rows(
-            connection,
-            "SELECT column_name FROM duckdb_columns() WHERE database_name = 'catalogue' AND schema_name = 'core' "
-            "AND table_name = ? AND column_name NOT IN ('known_from', 'known_to') ORDER BY column_index",
-            [name],
-        )
-    ]
+    columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
+    connection.fetchall()
+    return [column[0] for column in columns if column[0] not in ("known_from", "known_to")]

@@ -195,6 +195,12 @@ def moment(at: datetime) -> str:
 
 
 @app.function
+def milliseconds(at: datetime) -> int:
+    """Since 1970, which is how Vega counts time."""
+    return round(at.timestamp() * 1000)
+
+
+@app.function
 def is_drawable(is_log: bool) -> pl.Expr:
     """Which prices have a place on the scale: dynamic and unreadable ones have no number, zero has no logarithm."""
     return pl.col("price_status").is_in(["listed"] if is_log else ["listed", "free"])
@@ -223,8 +229,8 @@ def points(intervals: list[dict[str, Any]]) -> list[dict[str, Any]]:
         point = {
             "stretch": stretch,
             "model": row["model_id"],
-            "at": row["valid_from"].isoformat(),
-            "until": end.isoformat(),
+            "at": milliseconds(row["valid_from"]),
+            "until": milliseconds(end),
             "price": float(price),
             "begins": True,
             "exact": f"{price:f}",
@@ -264,8 +270,7 @@ def draw_panel(
     x = alt.X(
         "at:T",
         title=None,
-        # In ms since 1970.
-        scale=alt.Scale(type="utc", domain=[at.timestamp() * 1000 for at in span]),
+        scale=alt.Scale(type="utc", domain=[milliseconds(at) for at in span]),
         axis=alt.Axis(format="%Y-%m-%d" if days > 6 else "%m-%d %H:%M", labelOverlap=True, tickCount=6),
     )
     y = alt.Y(
@@ -289,8 +294,9 @@ def draw_panel(
     )
     lines = base.mark_line(interpolate="step-after", strokeWidth=2).encode(detail="stretch:N", tooltip=alt.value(None))
     starts = base.mark_point(filled=True, size=24, opacity=1).transform_filter("datum.begins")
-    # A line knows only its first price, so an unseen bar over each interval answers the pointer.
-    bars = base.mark_rule(strokeWidth=14, opacity=0).encode(x2="until").transform_filter("datum.begins")
+    # A line knows only its first price, so an unseen bar over each interval answers the pointer; Vega would not find it
+    # if it had no opacity at all.
+    bars = base.mark_rule(strokeWidth=14, opacity=0.001).encode(x2="until").transform_filter("datum.begins")
     return alt.layer(lines, starts, bars, data=alt.Data(values=points(panel.to_dicts()))).properties(
         width="container",
         height=200,
@@ -325,8 +331,11 @@ def tabulate(changes: pl.DataFrame) -> pl.DataFrame:
 
 @app.function
 def as_percent(ratio: float | None) -> str:
-    """``+12.5 %``; ``–`` where a price is zero, absent or no number."""
-    return "–" if ratio is None else f"{ratio * 100:+,.4g} %"
+    """``+12.50 %``, ``-2e-13 %`` for what rounds to nothing; ``–`` where a price is zero, absent or no number."""
+    if ratio is None:
+        return "–"
+    percent = ratio * 100
+    return f"{percent:+,.2f} %" if abs(percent) >= 0.01 else f"{percent:+.0e} %"
 
 
 @app.function

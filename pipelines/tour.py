@@ -38,7 +38,8 @@ def begin(warehouse: Path) -> None:
 
 def play(warehouse: Path, *, days: int, models: int, seed: int, on_day: Callable[[], None]) -> Verdict:
     """Load ``days`` simulated days, the last by the Dagster job; the verdict on that last one."""
-    catalogue = SimulatedCatalogue(seed=seed, models=models, days=days)
+    # The story goes on after the last day, which therefore lies where things still happen.
+    catalogue = SimulatedCatalogue(seed=seed, models=models, days=days + days * 2 // 9)
     with CatalogueServer(catalogue, now=catalogue.start) as server:
         with Ledger(warehouse) as ledger, OpenRouter(server.base_url, clock=server.clock) as client:
             for server.now in _mornings(catalogue, days - 1):

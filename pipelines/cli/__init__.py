@@ -15,6 +15,7 @@ import click
 
 from pipelines.cli.ask import changes, expiring, new, price, removed, sql, status
 from pipelines.cli.load import demo, import_, quarantine, serve, snapshot
+from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
 
 
@@ -52,8 +53,8 @@ def main() -> None:
         _fail(problem.format_message(), problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python would complain again when it closes stdout.
+    except ReaderGoneError:
+        # Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

@@ -10,7 +10,8 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TextIO
@@ -41,18 +42,38 @@ def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[str]
     for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
         count += 1
-    console.print(Text(harmless(title) if count else f"{harmless(title)}: none", style="bold"), soft_wrap=True)
-    if count:
-        console.print(table)
-    if footer:
-        console.print(Text(footer, style="dim"), soft_wrap=True)
+    with console.capture() as shown:
+        console.print(Text(harmless(title) if count else f"{harmless(title)}: none", style="bold"), soft_wrap=True)
+        if count:
+            console.print(table)
+        if footer:
+            console.print(Text(footer, style="dim"), soft_wrap=True)
+    with _reader():
+        sys.stdout.write(shown.get())
+        sys.stdout.flush()
+
+
+class ReaderGoneError(Exception):
+    """Whoever read our output has seen enough, such as ``head``."""
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise ReaderGoneError from None
 
 
 def print_records(
     format_: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO | None = None
 ) -> None:
     """Rows as ``csv`` or ``json`` (a list of objects), exact: decimals are texts in JSON and plain in CSV."""
-    out = out or sys.stdout
+    with _reader():
+        _write_records(format_, columns, rows, out or sys.stdout)
+
+
+def _write_records(format_: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     if format_ == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(columns)
@@ -61,6 +82,7 @@ def print_records(
         records = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
         json.dump(records, out, ensure_ascii=False, indent=1)
         out.write("\n")
+    out.flush()
 
 
 def cell(value: Any) -> str:

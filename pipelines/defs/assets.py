@@ -75,7 +75,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     """The asset ``listing``; what may be tried again, and how patiently, is known only with the settings."""
 
     @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"http"}, retry_policy=retry_policy)
-    def listing(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Taken]:
+    def listing(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Taken]:
         """The answer of the models API and its count, as bytes in the raw store, before anything looks at them."""
         raw = RawStore(settings.warehouse / "raw")
         source = OpenRouter(

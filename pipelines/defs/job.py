@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -28,6 +29,7 @@ def definitions(settings: Settings) -> dg.Definitions:
         JOB,
         selection=dg.AssetSelection.groups(assets.GROUP),
         executor_def=dg.in_process_executor,
+        config=console_config("WARNING"),
         description="Takes the catalogue once: asks, stores, judges, derives and publishes.",
     )
     return dg.Definitions(
@@ -44,6 +46,11 @@ def definitions(settings: Settings) -> dg.Definitions:
         # Named, because a run in process would otherwise keep its values to itself, and a step could not be run again.
         resources={assets.SETTINGS: _settings_resource(settings), "io_manager": dg.FilesystemIOManager()},
     )
+
+
+def console_config(level: str) -> dict[str, Any]:
+    """Run config by which no more than messages from ``level`` on reach the terminal; the UI shows all of them."""
+    return {"loggers": {"console": {"config": {"log_level": level}}}}
 
 
 def _retry_policy(settings: Settings) -> dg.RetryPolicy:

@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipelines.defs import assets
 from pipelines.defs.home import instance
-from pipelines.defs.job import JOB, definitions
+from pipelines.defs.job import JOB, console_config, definitions
 from pipelines.ledger.ledger import Verdict
 from pipelines.settings import Settings
 from pipelines.sources.http import checked_base_url
@@ -42,12 +42,11 @@ def snapshot_once(settings: Settings, *, verbose: bool = False) -> SnapshotResul
     if settings.base_url is not None:
         checked_base_url(settings.base_url)
     job = definitions(settings).resolve_job_def(JOB)
-    level = "INFO" if verbose else "CRITICAL"
     with instance(settings) as recorded:
         result = job.execute_in_process(
             instance=recorded,
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": level}}}},
+            run_config=console_config("INFO" if verbose else "CRITICAL"),
             tags={"catalogue/started_by": "terminal"},
         )
     verdict = _verdict(result)

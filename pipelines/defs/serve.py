@@ -25,7 +25,8 @@ from pipelines.settings import Settings
 _MODULE = "pipelines.definitions"
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.25
-_QUIET = ("--log-level", "warning")
+_QUIET = ("--log-level", "warning", "--code-server-log-level", "warning")
+_QUIET_UI = ("--dagster-log-level", "warning")
 
 _Process = subprocess.Popen[bytes]
 
@@ -46,7 +47,7 @@ def serve(settings: Settings, host: str, port: int, announce: Callable[[str], No
     environment = _environment(settings)
     python = [sys.executable, "-m"]
     commands = {
-        "UI": [*python, "dagster_webserver", "-m", _MODULE, "--host", host, "--port", str(port), *_QUIET],
+        "UI": [*python, "dagster_webserver", "-m", _MODULE, "--host", host, "--port", str(port), *_QUIET, *_QUIET_UI],
         "daemon": [*python, "dagster._daemon", "run", "-m", _MODULE, *_QUIET],
     }
     with _stop_requests():

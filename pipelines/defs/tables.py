@@ -37,8 +37,9 @@ class _DayTable:
 
 _DAY_TABLES: Mapping[str, _DayTable] = {
     "price_changes": _DayTable(
-        ("model", "price", "change", "old", "new", "ratio", "remarks", "changed_at"),
-        "SELECT model_id, price_kind, change_kind, old_price_text, new_price_text, change_ratio, concat_ws(', ', "
+        ("model", "price", "old", "new", "change", "remarks", "changed_at"),
+        "SELECT model_id, price_kind, old_price_text, new_price_text, "
+        "change_kind || coalesce(printf(' %+.1f%%', change_ratio * 100), ''), concat_ws(', ', "
         "CASE WHEN is_schedule_flip THEN 'by its schedule' END, "
         "CASE WHEN has_rule_change THEN 'rules changed too' END, "
         "CASE WHEN after_absence THEN 'after an absence' END, CASE WHEN is_alias THEN 'alias' END), changed_at "
@@ -58,9 +59,11 @@ _DAY_TABLES: Mapping[str, _DayTable] = {
         "ORDER BY model_id",
     ),
     "expires_next": _DayTable(
-        ("model", "expiration_date", "days_left", "announced_at"),
-        "SELECT model_id, expiration_date, days_left, announced_at FROM catalogue.marts.expirations "
-        "WHERE source = $1 AND $2 < $3 AND status = 'announced' AND NOT is_placeholder "
+        ("model", "expiration_date", "days_left", "remarks"),
+        "SELECT model_id, expiration_date, days_left, concat_ws(', ', "
+        "CASE WHEN announced_at > $2 THEN 'announced today' END, "
+        "'moved from ' || CAST(previous_expiration_date AS VARCHAR)) FROM catalogue.marts.expirations "
+        "WHERE source = $1 AND announced_at <= $3 AND status = 'announced' AND NOT is_placeholder "
         "ORDER BY expiration_date, model_id",
     ),
     "schema_drift": _DayTable(
@@ -114,8 +117,6 @@ def shown(value: Any) -> str:
             return ""
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
-        case float():
-            return f"{value:+.1%}"
         case Decimal():
             return f"{value:f}"
     clean = "".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in str(value))

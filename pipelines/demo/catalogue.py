@@ -80,7 +80,7 @@ class SimulatedCatalogue:
         models = list(self._models.values())
         rng.shuffle(models)
         wanted = _wanted(output_modalities)
-        data = [model.document(at, rng) for model in models if model.answers(at, wanted)]
+        data = [model.document(at) for model in models if model.answers(at, wanted)]
         return orjson.dumps(self._envelope(data, at))
 
     def count(self, at: datetime, *, output_modalities: str = "text") -> int:

@@ -145,10 +145,14 @@ class SimulatedModel:
                 headline.update((kind, price) for kind, price in rule.prices if kind in headline)
         return headline
 
-    def document(self, at: datetime, rng: random.Random) -> dict[str, Any]:
-        """The model as listed at ``at``. ``rng`` shuffles the arrays whose order means nothing."""
+    def document(self, at: datetime) -> dict[str, Any]:
+        """The model as listed at ``at``; every few days an array whose order means nothing comes in another order."""
         listed = {"id": self.id} | _present(self.fields, at)
-        listed["supported_parameters"] = rng.sample(listed["supported_parameters"], len(listed["supported_parameters"]))
+        stretch = (at.toordinal() + self.number) // _DAYS_IN_ONE_ORDER
+        order = random.Random(f"{self.id}/{stretch}")
+        listed["supported_parameters"] = order.sample(
+            listed["supported_parameters"], len(listed["supported_parameters"])
+        )
         inputs, outputs = self.inputs.at(at), self.outputs.at(at)
         listed["architecture"] = {
             "modality": f"{'+'.join(inputs)}->{'+'.join(outputs)}",
@@ -177,6 +181,9 @@ class SimulatedModel:
         scores = [(self.number * 389 + hour * step) % 1000 / 10 for step in (7, 11, 13)]
         names = ("intelligence_index", "coding_index", "agentic_index")
         return {"design_arena": [], "artificial_analysis": dict(zip(names, scores, strict=True))}
+
+
+_DAYS_IN_ONE_ORDER = 30
 
 
 def _present(lines: dict[str, Timeline[Any]], at: datetime) -> dict[str, Any]:

@@ -53,10 +53,7 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits:
     """
     listings = Listings(connection)
     models = listings.models
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at]
-    )
-    _judge_all(connection, listings, models, recorded_at, limits)
+    derive_verdicts(connection, recorded_at, limits, listings)
     for altered in _altered_sources(connection):
         _derive_runs(connection, listings, models, altered)
         _derive_from_runs(connection)
@@ -94,10 +91,15 @@ LIMIT 1
 """
 
 
-def _judge_all(
-    connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, recorded_at: datetime, limits: Limits
+def derive_verdicts(
+    connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits: Limits, listings: Listings | None = None
 ) -> None:
     """Verdicts of every capture that this commit may judge otherwise; `rejudged` holds those that changed."""
+    listings = listings or Listings(connection)
+    models = listings.models
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at]
+    )
     judged: list[Judged] = []
     for scope, since in rows(connection, _TO_JUDGE, [recorded_at]):
         candidates = [

@@ -28,7 +28,7 @@ from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError
 from pipelines.flatten import DEFAULT_LIMITS, Frames, Limits, flatten
 from pipelines.ledger.connect import attach, first_line, rows
-from pipelines.ledger.derive import derive
+from pipelines.ledger.derive import derive, derive_verdicts
 from pipelines.ledger.facts import append, append_provenance
 from pipelines.ledger.schema import migrate
 
@@ -203,7 +203,7 @@ class Ledger:
         """The verdicts that a commit would give now, without committing."""
         self._connection.execute("BEGIN")
         try:
-            derive(self._connection, self._next_moment(), self._limits)
+            derive_verdicts(self._connection, self._next_moment(), self._limits)
             return self.verdicts(snapshot_ids)
         finally:
             self._connection.execute("ROLLBACK")

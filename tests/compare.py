@@ -1,0 +1,140 @@
+"""Holding the marts of a warehouse against the rows that an oracle tells, and saying where they differ.
+
+Belongs here: reading marts as plain rows, comparing tables of rows. Does not belong here: what the rows should be.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.published import Published
+
+Row = dict[str, Any]
+Marts = dict[str, list[Row]]
+
+KEYS = {
+    "snapshots": ("scope", "observed_at"),
+    "models": ("model_id",),
+    "prices": ("model_id", "price_kind"),
+    "price_history": ("model_id", "price_kind", "valid_from"),
+    "price_rule_history": ("model_id", "rule_no", "price_kind", "valid_from"),
+    "price_changes": ("model_id", "price_kind", "changed_at"),
+    "model_spells": ("model_id", "spell_no"),
+    "model_events": ("model_id", "happened_at", "event"),
+    "model_history": ("model_id", "valid_from"),
+    "new_models": ("model_id",),
+    "removed_models": ("model_id",),
+    "expirations": ("model_id", "announced_at"),
+    "attribute_changes": ("model_id", "attribute", "changed_at"),
+}
+"""The marts that the oracle tells, each with what names one of its rows."""
+
+NOT_TOLD = {"snapshots": {"snapshot_id", "origin", "recorded_at"}}
+"""The columns that say how a capture came, which no oracle can know from its bytes."""
+
+UNTOLD_MARTS = {"schema_drift": ("path",)}
+"""Marts that only another warehouse can be compared with."""
+
+JSON_COLUMNS = {"extra", "default_parameters", "old_value", "new_value", "unknown_conditions"}
+
+SHOWN = 8
+
+
+def read_marts(ask: Callable[[str], list[Row]], names: Sequence[str] = tuple(KEYS)) -> Marts:
+    """The rows of each mart as plain values: JSON parsed, times in UTC."""
+    return {name: [_plain(row) for row in ask(f"SELECT * FROM catalogue.marts.{name}")] for name in names}
+
+
+def published_marts(warehouse: Path, names: Sequence[str] = tuple(KEYS)) -> Marts:
+    """The marts of the published file of ``warehouse``."""
+    with Published(warehouse) as published:
+        return read_marts(lambda query: published.ask(query).records(), names)
+
+
+def ledger_marts(ledger: Ledger, names: Sequence[str] = tuple(KEYS)) -> Marts:
+    """The marts as the open ``ledger`` has them, published or not."""
+
+    def ask(query: str) -> list[Row]:
+        columns = [column for column, *_ in ledger.rows(f"DESCRIBE {query}")]
+        return [dict(zip(columns, row, strict=True)) for row in ledger.rows(query)]
+
+    return read_marts(ask, names)
+
+
+def assert_marts_equal(found: Path | Marts, expected: Marts) -> None:
+    """Every mart that ``expected`` names holds its rows and no others, column by column.
+
+    ``found`` is a warehouse with a published file, or rows that were read before. Fails with the first differing rows.
+    """
+    marts = published_marts(found, tuple(expected)) if isinstance(found, Path) else found
+    problems = [problem for name, rows in expected.items() for problem in _differences(name, marts[name], rows)]
+    if problems:
+        raise AssertionError("\n".join(problems))
+
+
+def assert_same_history(found: Marts, expected: Marts) -> None:
+    """Two warehouses tell the same history; when they learnt it does not matter."""
+    without = {name: [{**row, "recorded_at": None} for row in rows] for name, rows in expected.items()}
+    assert_marts_equal({name: [{**row, "recorded_at": None} for row in rows] for name, rows in found.items()}, without)
+
+
+def _differences(name: str, found: list[Row], expected: list[Row]) -> list[str]:
+    key = {**KEYS, **UNTOLD_MARTS}.get(name, ("model_id",))
+    by_key = [{tuple(map(str, map(row.get, key))): row for row in rows} for rows in (found, expected)]
+    problems = []
+    for side, rows, indexed in zip(("found", "expected"), (found, expected), by_key, strict=True):
+        if len(rows) != len(indexed):
+            problems.append(f"{name}: {side} {len(rows)} rows, but only {len(indexed)} of {', '.join(key)}")
+    have, want = by_key
+    only_found, only_expected = sorted(have.keys() - want.keys()), sorted(want.keys() - have.keys())
+    differing = [
+        f"  {' '.join(one)}: {difference}"
+        for one in sorted(have.keys() & want.keys())
+        if (difference := _difference(name, have[one], want[one]))
+    ]
+    if only_found or only_expected or differing:
+        problems.append(
+            f"{name}: {len(found)} rows found, {len(expected)} expected; {len(only_found)} only found, "
+            f"{len(only_expected)} only expected, {len(differing)} that differ"
+        )
+    problems += [f"  only found: {_show(have[one])}" for one in only_found[:SHOWN]]
+    problems += [f"  only expected: {_show(want[one])}" for one in only_expected[:SHOWN]]
+    return problems + differing[:SHOWN]
+
+
+def _difference(name: str, found: Row, expected: Row) -> str:
+    left_out = NOT_TOLD.get(name, set()) if len(expected) < len(found) else set()
+    columns = sorted((found.keys() | expected.keys()) - left_out)
+    missing = "a column that is missing"
+    return "; ".join(
+        f"{column} is {found.get(column, missing)!r}, expected {expected.get(column, missing)!r}"
+        for column in columns
+        if column not in found or column not in expected or not _equal(found[column], expected[column])
+    )
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    if isinstance(found, float) and isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(found == expected)
+
+
+def _show(row: Row) -> str:
+    return ", ".join(f"{column}={str(value)[:60]}" for column, value in row.items() if value is not None)
+
+
+def _plain(row: Row) -> Row:
+    return {
+        column: json.loads(value)
+        if column in JSON_COLUMNS and isinstance(value, str)
+        else value.astimezone(UTC)
+        if isinstance(value, datetime)
+        else value
+        for column, value in row.items()
+    }

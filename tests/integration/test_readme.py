@@ -1,0 +1,61 @@
+"""The README holds what the program does today: its commands, its examples, its data dictionary."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import pytest
+
+from pipelines.captures import Capture
+from pipelines.cli import catalogue
+from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.ledger.dictionary import BEGIN, END, between_marks, of_this_program
+from pipelines.ledger.ledger import Ledger
+from pipelines.scopes import ALL_MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a published `warehouse/catalogue.duckdb`, such as the README's examples take for granted."""
+    folder = tmp_path_factory.mktemp("readme")
+    simulated = SimulatedCatalogue(models=60, days=70)
+    days = [datetime(2026, 5, 1, tzinfo=UTC) + timedelta(days=10 * number) for number in range(7)]
+    with Ledger(folder / "warehouse") as ledger:
+        ledger.load([Capture(ALL_MODELS, day, simulated.listing(day, output_modalities="all"), "live") for day in days])
+        ledger.publish()
+    return folder
+
+
+def test_the_data_dictionary_is_that_of_the_comments():
+    assert BEGIN in README
+    assert END in README
+    assert between_marks(README, of_this_program()) == README, "run `make docs`"
+
+
+def test_every_command_is_named():
+    for name, command in catalogue.commands.items():
+        if isinstance(command, click.Group):
+            for inner in command.commands:
+                assert re.search(rf"catalogue {name} [^`]*\b{inner}\b", README), f"{name} {inner}"
+        assert re.search(rf"`[^`]*\b{name}\b[^`]*`", README), name
+
+
+def test_commands_in_the_readme_exist():
+    named = set(re.findall(r"^\$ (?:\.venv/bin/)?catalogue ([a-z]+)", README, re.MULTILINE))
+    assert named
+    assert named <= set(catalogue.commands)
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_python_examples_run(
+    code: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(place)
+    exec(compile(code, "README.md", "exec"), {})
+    assert "price" in code

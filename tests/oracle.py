@@ -194,7 +194,7 @@ class Rule:
             return False
         start, end = self.conditions.get("utc_start", 0), self.conditions.get("utc_end", 2400)
         now = at.hour * 100 + at.minute
-        return bool(start <= now < end) if start <= end else bool(now >= start or now < end)
+        return bool(start <= now < end if start <= end else now >= start or now < end)
 
     def _days_as_set(self) -> dict[str, Any]:
         return {**self.conditions, "utc_days": sorted(self.conditions.get("utc_days") or [])}
@@ -320,7 +320,7 @@ COLUMNS = {
     "expiration_date": ("expiration_date", _day),
     "knowledge_cutoff": ("knowledge_cutoff", _text),
 }
-"""The attributes that have a column, where an answer has them, and how they are read; None: the column cannot hold it."""
+"""The attributes that have a column, where an answer has them, and how they are read (None: it cannot hold that)."""
 
 
 class Observation:
@@ -780,8 +780,7 @@ def _change_kind(old: tuple[str, Decimal | None], new: tuple[str, Decimal | None
     for holds, kind in weighed:
         if holds:
             return kind
-    assert old[1] is not None and new[1] is not None
-    return "increase" if new[1] > old[1] else "decrease"
+    return "increase" if (new[1] or 0) > (old[1] or 0) else "decrease"
 
 
 def _is_flip(

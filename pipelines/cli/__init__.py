@@ -14,7 +14,7 @@ import sys
 import click
 
 from pipelines.cli.ask import changes, expiring, new, price, removed, sql, status
-from pipelines.cli.load import demo, import_, quarantine, serve, snapshot
+from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, verify
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
 
@@ -36,7 +36,22 @@ def catalogue() -> None:
     """
 
 
-for command in (snapshot, import_, status, sql, changes, new, removed, expiring, price, quarantine, demo, serve):
+for command in (
+    snapshot,
+    import_,
+    status,
+    sql,
+    changes,
+    new,
+    removed,
+    expiring,
+    price,
+    quarantine,
+    verify,
+    rebuild,
+    demo,
+    serve,
+):
     catalogue.add_command(command)
 
 

@@ -28,13 +28,13 @@ _SHOWN = 10
 
 
 @contextmanager
-def _writing(warehouse: Path, lock_timeout: float) -> Iterator[Ledger]:
+def _writing(warehouse: Path, lock_timeout: float, *, anew: bool = False) -> Iterator[Ledger]:
     from pipelines.ledger.ledger import Ledger
 
     def waiting() -> None:
         click.echo(f"another process is writing to {warehouse}: waiting up to {lock_timeout:.0f} s", err=True)
 
-    with Ledger(warehouse, lock_timeout=lock_timeout, on_wait=waiting) as ledger:
+    with Ledger(warehouse, anew=anew, lock_timeout=lock_timeout, on_wait=waiting) as ledger:
         yield ledger
 
 
@@ -270,6 +270,49 @@ quarantine.add_command(_decision("accept", "Let a capture make history after all
 quarantine.add_command(
     _decision("reject", "Keep a capture out of history, also one accepted before. A prefix of the id is enough.")
 )
+
+
+@click.command()
+@warehouse_option
+@_lock_option
+def verify(warehouse: Path, lock_timeout: float) -> int:
+    """Prove that the warehouse is what its captures and journal say: build it anew beside it, compare every table.
+
+    \b
+    Examples:
+      catalogue verify
+      catalogue verify --warehouse /data/catalogue
+    """
+    from pipelines.ledger.verify import verify as verify_ledger
+
+    with _writing(warehouse, lock_timeout) as ledger:
+        result = verify_ledger(ledger)
+    for finding in result.findings:
+        click.echo(f"{harmless(finding.where)}: {harmless(finding.what)}", err=True)
+    if result.findings:
+        raise CatalogueError(f"{warehouse} is not what its captures and journal say: {len(result.findings)} findings")
+    click.echo(
+        f"{result.tables} tables with {result.rows} rows equal a rebuild "
+        f"from {result.captures} captures and the journal"
+    )
+    return 0
+
+
+@click.command()
+@warehouse_option
+@_lock_option
+def rebuild(warehouse: Path, lock_timeout: float) -> int:
+    """Build the ledger anew from captures and journal, put it in the place of the old one, and publish it.
+
+    \b
+    Examples:
+      catalogue rebuild
+    """
+    with _writing(warehouse, lock_timeout, anew=True) as ledger:
+        published = ledger.publish()
+        captures = ledger.rows("SELECT count(*) FROM catalogue.raw.captures")[0][0]
+    click.echo(f"rebuilt from {captures} captures; published {published}")
+    return 0
 
 
 @click.command()

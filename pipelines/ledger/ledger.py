@@ -63,7 +63,8 @@ class Ledger:
     """The warehouse as its one writer sees it. A context manager: the lock is held within.
 
     ``warehouse`` is a folder; it is made if it is missing. Opening catches up with journal and raw store, except for
-    the packs ``in_hand``, which the caller is about to append and commit.
+    the packs ``in_hand``, which the caller is about to append and commit. ``anew`` builds the ledger from captures and
+    journal alone and puts it in the place of the one that is there, even if that one is damaged.
     Raises :class:`CatalogueError` if another process holds the lock for longer than ``lock_timeout`` seconds;
     ``on_wait`` is called once before waiting.
     """
@@ -73,6 +74,7 @@ class Ledger:
         warehouse: Path,
         *,
         in_hand: Collection[str] = (),
+        anew: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
         on_wait: Callable[[], None] = lambda: None,
@@ -82,6 +84,7 @@ class Ledger:
         self.published = warehouse / "catalogue.duckdb"
         self._path = warehouse / "ledger.duckdb"
         self._in_hand = frozenset(in_hand)
+        self._anew = anew
         self._limits = limits
         self._lock_timeout = lock_timeout
         self._on_wait = on_wait
@@ -94,6 +97,8 @@ class Ledger:
         self._lock = FileLock(self.warehouse / ".lock")
         self._acquire()
         try:
+            if self._anew:
+                self._replace_by_rebuild()
             self._connection = attach(self._path)
             migrate(self._connection)
             self._catch_up()
@@ -295,6 +300,42 @@ class Ledger:
     def _roll_back(self) -> None:
         with suppress(duckdb.Error):
             self._connection.execute("ROLLBACK")
+
+    # --- building anew ----------------------------------------------------------------------------------------------
+
+    def build_anew(self, target: Path) -> None:
+        """Build a second ledger at ``target`` from captures and journal alone.
+
+        Raises :class:`pipelines.captures.DamagedPackError` if a capture that is needed is gone.
+        """
+        second = Ledger(self.warehouse, limits=self._limits)
+        second._connection = attach(target)
+        try:
+            migrate(second._connection)
+            second._catch_up()
+        finally:
+            second._connection.close()
+
+    @contextmanager
+    def beside(self, other: Path) -> Iterator[None]:
+        """While it lasts, queries also see the ledger at ``other``, as the database ``rebuilt``."""
+        quoted = str(other).replace("'", "''")
+        self._connection.execute(f"ATTACH '{quoted}' AS rebuilt (READ_ONLY)")
+        try:
+            yield
+        finally:
+            self._connection.execute("DETACH rebuilt")
+
+    def _replace_by_rebuild(self) -> None:
+        """Put a ledger built anew in the place of the one that is there, whatever its state; on failure that one stays."""
+        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        try:
+            self.build_anew(fresh)
+            fresh.replace(self._path)
+            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
+        finally:
+            fresh.unlink(missing_ok=True)
+            fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)
 
     # --- publishing -------------------------------------------------------------------------------------------------
 

@@ -25,8 +25,15 @@ from pipelines.scopes import ALL_MODELS
 from pipelines.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync""".split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SERVE = """
 import sys
 from pathlib import Path
@@ -68,8 +75,8 @@ def address(warehouse: Path, chromium: str) -> Iterator[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert serving.stdout is not None
     try:
-        assert serving.stdout is not None
         line = serving.stdout.readline()
         assert line == f"Dagster is at http://127.0.0.1:{port} (Ctrl-C stops it)\n"
         yield f"http://127.0.0.1:{port}"
@@ -114,7 +121,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """A page on the UI that may ask nobody else for anything."""
     context = browser.new_context(base_url=address, viewport={"width": 1500, "height": 950})
     asked: set[str] = set()
-    context.on("request", lambda request: asked.add(re.sub(r"^(\w+://[^/]*).*", r"\1", request.url)))
+    context.on("request", lambda request: asked.update(re.findall(r"^https?://[^/]*", request.url)))
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     yield context.new_page()
@@ -144,8 +151,8 @@ def test_a_materialization_shows_the_days_changes(page):
     for one in changes:
         row = page.locator("table table tr").filter(has_text=one.model_id).filter(has_text=one.price_kind)
         expect(row.first).to_be_visible()
-    for one in added:
-        expect(page.locator("table table tr").filter(has_text=one.model_id).first).to_be_visible()
+    for event in added:
+        expect(page.locator("table table tr").filter(has_text=event.model_id).first).to_be_visible()
 
 
 def test_the_checks_are_shown_as_passed(page):

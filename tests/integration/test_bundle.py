@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,6 @@ from tests.compare import (
     Marts,
     assert_marts_equal,
     assert_same_history,
-    ledger_marts,
     published_marts,
 )
 from tests.oracle import Answer, tell
@@ -159,5 +157,3 @@ def test_second_import_changes_nothing(bundle: Path, warehouse: Path, marts: Mar
     assert load(bundle, warehouse) == (0, 1_107)
     assert row_counts(warehouse) == before
     assert_marts_equal(published_marts(warehouse, ALL_MARTS), marts)
-    with Ledger(warehouse) as ledger:
-        assert_marts_equal(ledger_marts(ledger, ALL_MARTS), marts)

@@ -1,15 +1,17 @@
 """Simulated catalogues, loaded and published, against the oracle and against what the simulation itself knows.
 
-Belongs here: whole simulations. Does not belong here: handcrafted answers (`tests/property`), real ones (`test_bundle`).
+Belongs here: whole simulations. Does not belong here: handcrafted answers (`test_cases`, `tests/property`),
+real ones (`test_bundle`).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,11 @@ class Simulation:
     days: int
     every_hours: int
     scopes: tuple[str, ...]
-    models: int = 90
-    name: str = field(init=False)
+    models: int = 70
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", f"{'+'.join(self.scopes)}-every-{self.every_hours}h-seed-{self.seed}")
+    @property
+    def name(self) -> str:
+        return f"{'+'.join(self.scopes)}-every-{self.every_hours}h-seed-{self.seed}"
 
     @property
     def catalogue(self) -> SimulatedCatalogue:
@@ -54,33 +56,36 @@ class Simulation:
 
 SIMULATIONS = (
     Simulation(seed=0, days=90, every_hours=12, scopes=("all",)),
-    Simulation(seed=1, days=60, every_hours=6, scopes=("text",)),
+    Simulation(seed=1, days=60, every_hours=12, scopes=("text",)),
+    Simulation(seed=4, days=30, every_hours=6, scopes=("all",)),
     Simulation(seed=2, days=60, every_hours=6, scopes=("text", "all", "text")),
     Simulation(seed=3, days=90, every_hours=24, scopes=("text", "all")),
 )
 
 
+ALONE = tuple(one for one in SIMULATIONS if len(one.scopes) == 1)
+"""The simulations of one scope; the simulation's own truth knows no mixture."""
+
+simulated = pytest.mark.parametrize("simulation", SIMULATIONS, ids=lambda one: one.name)
+simulated_alone = pytest.mark.parametrize("simulation", ALONE, ids=lambda one: one.name)
+
+
 @dataclass(frozen=True)
 class Loaded:
-    simulation: Simulation
     catalogue: SimulatedCatalogue
     times: Sequence[datetime]
     answers: Sequence[Answer]
     warehouse: Path
     marts: Marts
 
-    @property
-    def scope(self) -> str:
-        """The one scope of the simulation; its own truth knows no mixture."""
-        if len(self.simulation.scopes) > 1:
-            pytest.skip("the simulation's own truth is of one scope")
-        return self.simulation.scopes[0]
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Simulation], Loaded]:
+    """Loads the captures of a simulation in batches of many sizes and publishes; each simulation once."""
+    return cache(lambda simulation: _load(simulation, tmp_path_factory.mktemp("truth")))
 
 
-@pytest.fixture(scope="module", params=SIMULATIONS, ids=lambda simulation: simulation.name)
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
-    """The captures of a simulation, loaded in batches of many sizes and published."""
-    simulation: Simulation = request.param
+def _load(simulation: Simulation, warehouse: Path) -> Loaded:
     catalogue = simulation.catalogue
     answers = [
         Answer(at, scope == "all", catalogue.listing(at, output_modalities=scope))
@@ -90,7 +95,6 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         Capture(ALL_MODELS if one.lists_every_modality else TEXT_MODELS, one.observed_at, one.body, "archive:simulated")
         for one in answers
     ]
-    warehouse = tmp_path_factory.mktemp("truth")
     sizes = random.Random(simulation.seed)
     with Ledger(warehouse) as ledger:
         while captures:
@@ -100,19 +104,23 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             captures = captures[size:]
         ledger.publish()
     times = [one.observed_at for one in answers]
-    yield Loaded(simulation, catalogue, times, answers, warehouse, published_marts(warehouse))
+    return Loaded(catalogue, times, answers, warehouse, published_marts(warehouse))
 
 
-def test_marts_are_what_the_oracle_tells(loaded: Loaded) -> None:
+@simulated
+def test_marts_are_what_the_oracle_tells(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
     """Truths 2, 5, 6 and 11. Seen red with `covers` in `history._step` leaving out `lists_every_modality`."""
+    loaded = load(simulation)
     assert_marts_equal(loaded.marts, tell(loaded.answers))
 
 
-def test_price_changes_are_those_simulated(loaded: Loaded) -> None:
+@simulated_alone
+def test_price_changes_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
     """Truths 6 and 11. Seen red with `is_schedule_flip` in `price_changes.sql` leaving out the base."""
+    loaded, scope = load(simulation), simulation.scopes[0]
     expected = [
         (c.changed_at, c.last_seen_at, c.model_id, c.price_kind, *map(_status_and_usd, (c.old, c.new)), c.after_absence)
-        for c in loaded.catalogue.expected_price_changes(loaded.times, loaded.scope)
+        for c in loaded.catalogue.expected_price_changes(loaded.times, scope)
     ]
     keys = ("changed_at", "last_seen_at", "model_id", "price_kind")
     found = [
@@ -126,11 +134,11 @@ def test_price_changes_are_those_simulated(loaded: Loaded) -> None:
     assert sorted(found, key=str) == sorted(expected, key=str)
 
 
-def test_flips_are_those_simulated(loaded: Loaded) -> None:
+@simulated_alone
+def test_flips_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
     """Truth 11. Seen red with `rules_key` in `flatten` keeping the spelling of prices."""
-    changes = loaded.catalogue.expected_price_changes(loaded.times, loaded.scope)
-    if loaded.simulation.every_hours > 12:
-        pytest.skip("captures this far apart cannot tell what the simulation knows of flips")
+    loaded, scope = load(simulation), simulation.scopes[0]
+    changes = loaded.catalogue.expected_price_changes(loaded.times, scope)
     expected = {(c.changed_at, c.model_id, c.price_kind) for c in changes if c.is_schedule_flip}
     found = {
         (row["changed_at"], row["model_id"], row["price_kind"])
@@ -141,25 +149,32 @@ def test_flips_are_those_simulated(loaded: Loaded) -> None:
     assert found == expected
 
 
-def test_events_are_those_simulated(loaded: Loaded) -> None:
+@simulated_alone
+def test_events_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
     """Truth 5. Seen red with `started_by` in `history._step` never "return"."""
-    expected = [tuple(one) for one in loaded.catalogue.expected_events(loaded.times, loaded.scope)]
+    loaded, scope = load(simulation), simulation.scopes[0]
+    expected = [tuple(one) for one in loaded.catalogue.expected_events(loaded.times, scope)]
     assert {event for *_, event in expected} == {"added", "removed", "returned"}
     rows = loaded.marts["model_events"]
     assert sorted((row["happened_at"], row["model_id"], row["event"]) for row in rows) == sorted(expected)
 
 
-def test_expirations_are_those_simulated(loaded: Loaded) -> None:
+@simulated_alone
+def test_expirations_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
     """Truth 2, in what is derived from it. Seen red with `passed_still_listed` in `expirations.sql` counting today."""
+    loaded, scope = load(simulation), simulation.scopes[0]
     keys = ("model_id", "expiration_date", "announced_at", "previous_expiration_date", "status", "removed_at")
     found = [tuple(row[key] for key in keys) for row in loaded.marts["expirations"]]
-    expected = [tuple(one) for one in loaded.catalogue.expected_expirations(loaded.times, loaded.scope)]
+    expected = [tuple(one) for one in loaded.catalogue.expected_expirations(loaded.times, scope)]
     assert sorted(found, key=str) == sorted(expected, key=str)
 
 
-def test_models_and_prices_at_an_instant_are_those_simulated(loaded: Loaded) -> None:
+@simulated_alone
+def test_models_and_prices_at_an_instant_are_those_simulated(
+    simulation: Simulation, load: Callable[[Simulation], Loaded]
+) -> None:
     """Truth 7 for all that is known. Seen red with `r.valid_to > r.valid_at` in `prices_at.sql` as `>=`."""
-    scope = loaded.scope
+    loaded, scope = load(simulation), simulation.scopes[0]
     with Published(loaded.warehouse) as published:
         for at in loaded.times[:: len(loaded.times) // 5]:
             listed = published.ask("SELECT model_id FROM marts.models_at(?)", [at]).rows

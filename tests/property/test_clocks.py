@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipelines.ledger.ledger import Ledger
 from tests.oracle import Answer, tell
 from tests.property.small import HOURS, START, batches_of, histories, load, warehouse_of
-from tests.property.test_order import few
+from tests.property.test_order import examples
 
 INSTANTS = sorted({hours + shift for hours in HOURS for shift in (-1, 0, 1)})
 
@@ -24,7 +24,7 @@ def at_instant(ledger: Ledger, macro: str, valid_at: datetime, known_at: datetim
     return sorted(map(str, rows))
 
 
-@few
+@examples(15)
 @given(data=st.data(), answers=histories(min_size=2))
 def test_the_past_is_told_as_it_was_known(data: st.DataObject, answers: list[Answer]) -> None:
     """Truth 7: `models_at` and `prices_at` are those of a warehouse that never learnt what came after `known_at`.
@@ -44,7 +44,7 @@ def test_the_past_is_told_as_it_was_known(data: st.DataObject, answers: list[Ans
                 assert told == at_instant(fresh, macro, valid_at, None), (macro, hours)
 
 
-@few
+@examples(20)
 @given(answers=histories(), hours=st.sampled_from(INSTANTS))
 def test_prices_at_an_instant_are_those_of_the_history(answers: list[Answer], hours: float) -> None:
     """Truth 7 against the oracle, whose intervals hold at their start and not at their end.

@@ -19,10 +19,11 @@ from tests.property.small import batches_of, histories, load, warehouse_of
 
 ALL_MARTS = (*KEYS, *UNTOLD_MARTS)
 
-EXAMPLES = 60
 
-few = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-"""Each example builds a warehouse on disk, which takes some tenths of a second."""
+def examples(number: int) -> settings:
+    """Each example builds a warehouse on disk or two, and each batch is a commit of some tenths of a second."""
+    return settings(max_examples=number, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
 
 FACTS = (
     *("raw.captures", "raw.provenance", "core.commits", "core.decisions", "core.listings", "core.observations"),
@@ -49,7 +50,7 @@ def verdicts_of(ledger: Ledger) -> list[tuple[Any, ...]]:
     )
 
 
-@few
+@examples(40)
 @given(data=st.data(), answers=histories())
 def test_any_order_and_batches_give_what_the_oracle_tells(data: st.DataObject, answers: list[Answer]) -> None:
     """Truths 3, 5, 6, 8 and 11. Seen red with `_derive_runs` keeping runs that began before the altered instant, and
@@ -60,7 +61,7 @@ def test_any_order_and_batches_give_what_the_oracle_tells(data: st.DataObject, a
         assert_marts_equal(ledger_marts(ledger), tell(answers))
 
 
-@few
+@examples(10)
 @given(data=st.data(), answers=histories(min_size=2))
 def test_any_order_and_batches_give_the_same(data: st.DataObject, answers: list[Answer]) -> None:
     """Truth 3, for what no oracle tells as well. Seen red with `schema_drift.sql` taking the first loaded sight."""
@@ -69,7 +70,7 @@ def test_any_order_and_batches_give_the_same(data: st.DataObject, answers: list[
         assert_same_history(ledger_marts(piecemeal, ALL_MARTS), ledger_marts(at_once, ALL_MARTS))
 
 
-@few
+@examples(15)
 @given(data=st.data(), answers=histories())
 def test_twice_is_once(data: st.DataObject, answers: list[Answer]) -> None:
     """Truth 4. Seen red with `Ledger.load` committing whatever it was given."""
@@ -83,7 +84,7 @@ def test_twice_is_once(data: st.DataObject, answers: list[Answer]) -> None:
         assert_marts_equal(ledger_marts(ledger, ALL_MARTS), marts)
 
 
-@few
+@examples(15)
 @given(data=st.data(), answers=histories(min_size=2))
 def test_facts_are_only_added_and_what_was_known_stays(data: st.DataObject, answers: list[Answer]) -> None:
     """Truth 2: no fact changes or goes, and of a derived row only the end of its time of being known.

@@ -246,7 +246,7 @@ def test_the_bytes_reach_the_disk_before_the_name_and_the_folder_after_it(tmp_pa
 def test_a_journal_gives_back_its_lines_in_order(tmp_path):
     journal = Journal(tmp_path / "raw" / "journal.jsonl")
     assert journal.entries() == []
-    lines = [{"n": 1}, {"text": "line\nbreak \u2028 é"}, {"nested": {"a": [1]}}]
+    lines: list[dict] = [{"n": 1}, {"text": "line\nbreak \u2028 é"}, {"nested": {"a": [1]}}]
     for line in lines:
         journal.append(line)
     assert journal.entries() == lines

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -22,7 +23,7 @@ from pipelines.flatten import (
 )
 
 
-def model(model_id: str = "author/name", **fields) -> dict:
+def model(model_id: str = "author/name", **fields: Any) -> dict[str, Any]:
     return {"id": model_id, "name": "Name", "pricing": {"prompt": "0.1", "completion": "0.2"}, **fields}
 
 
@@ -386,7 +387,8 @@ def test_overrides_that_are_no_list_of_rules_are_kept():
 
 
 def rules_key(*overrides: object) -> str | None:
-    return row(pricing={"prompt": "1", "overrides": overrides})["rules_key"]
+    key: str | None = row(pricing={"prompt": "1", "overrides": overrides})["rules_key"]
+    return key
 
 
 def test_rules_are_equal_as_numbers_and_in_order():
@@ -406,7 +408,7 @@ def test_rules_are_equal_as_numbers_and_in_order():
 
 # --- attributes ---
 
-FULL = {
+FULL: dict[str, Any] = {
     "canonical_slug": "author/name-2026",
     "hugging_face_id": "Author/Name",
     "created": 1754352000,
@@ -553,7 +555,10 @@ def test_whether_a_model_gives_text(architecture, is_text):
 # --- keys ---
 
 
-def keys(**fields) -> tuple[str, str, str]:
+EMPTY_FORMS: tuple[Any, ...] = (None, "", [], {})
+
+
+def keys(**fields: Any) -> tuple[str, str, str]:
     told = row(**fields)
     return told["model_key"], told["state_key"], told["meaning_key"]
 
@@ -579,7 +584,7 @@ def test_a_price_is_no_part_of_a_state():
     "field", ["hugging_face_id", "description", "supported_parameters", "default_parameters", "reasoning", "unheard_of"]
 )
 def test_empty_forms_mean_the_same(field):
-    meanings = {keys()[2], *(keys(**{field: empty})[2] for empty in (None, "", [], {}))}
+    meanings = {keys()[2], *(keys(**{field: empty})[2] for empty in EMPTY_FORMS)}
     assert len(meanings) == 1
     assert keys(**{field: "text"})[2] not in meanings
 
@@ -669,7 +674,13 @@ def test_unknown_fields_are_told_wherever_they_stand():
 
 
 def test_what_the_api_describes_is_not_unknown():
-    known = {"links": {}, "supported_voices": [], "reasoning": {}, "per_request_limits": None, "benchmarks": {}}
+    known: dict[str, Any] = {
+        "links": {},
+        "supported_voices": [],
+        "reasoning": {},
+        "per_request_limits": None,
+        "benchmarks": {},
+    }
     assert flat(body(model(**FULL, **known), total_count=1, links={"next": None})).unknown_fields.is_empty()
 
 

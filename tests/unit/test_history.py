@@ -43,7 +43,7 @@ def run(snapshots: Sequence[Snapshot], before: Catalogue | None = None) -> list[
 
 def reference(snapshots: Sequence[Snapshot]) -> list[tuple]:
     """The runs by one model at a time, in the plainest way."""
-    runs = []
+    runs: list[tuple] = []
     for model in range(1, MODELS + 1):
         version = start = seen = 0
         cause, censored = "first", False

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipelines.captures import Capture, RawStore
+from pipelines.errors import SourceError
+from pipelines.scopes import ALL_MODELS, ALL_MODELS_COUNT
+from pipelines.snapshot import take
+
+NOW = datetime(2026, 8, 5, tzinfo=UTC)
+
+
+def listing(models: int) -> bytes:
+    return json.dumps({"data": [{"id": f"a/{n}", "pricing": {}} for n in range(models)]}).encode()
+
+
+class Source:
+    """A catalogue that gives the answers it was given; a number is a count, an error is raised."""
+
+    def __init__(self, models: bytes | SourceError, *counts: int | bytes | SourceError) -> None:
+        self.answers: list[int | bytes | SourceError] = list(counts)
+        self.listing = models
+        self.asked: list[str] = []
+
+    def models(self, output_modalities: str = "all") -> Capture:
+        self.asked.append("models")
+        return self.answer(self.listing, ALL_MODELS)
+
+    def count(self, output_modalities: str = "all") -> Capture:
+        self.asked.append("count")
+        return self.answer(self.answers.pop(0), ALL_MODELS_COUNT)
+
+    def answer(self, answer: int | bytes | SourceError, scope) -> Capture:
+        if isinstance(answer, SourceError):
+            raise answer
+        body = json.dumps({"data": {"count": answer}}).encode() if isinstance(answer, int) else answer
+        return Capture(scope, NOW + timedelta(seconds=len(self.asked)), body, "live", {"status": 200})
+
+
+@pytest.fixture
+def raw(tmp_path) -> RawStore:
+    return RawStore(tmp_path / "raw")
+
+
+def test_the_listing_and_its_count_are_stored(raw):
+    source = Source(listing(3), 3)
+    taken = take(source, raw)
+    assert source.asked == ["models", "count"]
+    assert (taken.listed, taken.counted, taken.counts_agree) == (3, 3, True)
+    models, count = raw.read(taken.pack)
+    assert models.snapshot_id == taken.snapshot_id
+    assert (models.scope, models.body) == (ALL_MODELS, listing(3))
+    assert count.scope == ALL_MODELS_COUNT
+    assert raw.packs() == [taken.pack]
+
+
+@pytest.mark.parametrize(("second", "agree"), [(3, True), (4, False), (5, False)])
+def test_a_count_that_disagrees_is_asked_for_once_more(raw, second, agree):
+    source = Source(listing(3), 4, second, 3)
+    taken = take(source, raw)
+    assert source.asked == ["models", "count", "count"]
+    assert (taken.counted, taken.counts_agree) == (second, agree)
+    assert len(raw.read(taken.pack)) == 3
+
+
+@pytest.mark.parametrize(
+    ("counts", "counted", "stored"),
+    [
+        ([SourceError("gone")], None, 0),
+        ([4, SourceError("gone")], 4, 1),
+        ([b"<html>"], None, 1),
+        ([b'{"data":{}}'], None, 1),
+        ([4, b"<html>"], None, 2),
+    ],
+)
+def test_a_count_that_cannot_be_had_costs_no_listing(raw, counts, counted, stored):
+    taken = take(Source(listing(3), *counts), raw)
+    assert (taken.listed, taken.counted) == (3, counted)
+    assert taken.counts_agree is (counted is None)
+    assert len(raw.read(taken.pack)) == 1 + stored
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b'{"error":{"code":500,"message":"x"}}', b'{"data":[]}', b"\xff"])
+def test_whatever_the_answer_is_it_is_stored(raw, answer):
+    taken = take(Source(answer, 5, 5), raw)
+    assert (taken.listed, taken.counts_agree) == (0, False)
+    assert raw.read(taken.pack)[0].body == answer
+
+
+def test_an_answer_that_defeats_the_reader_is_stored_all_the_same(raw):
+    """Bytes first: nothing looks at them before they are safe."""
+    deep = b'{"data":[{"id":"a/a","pricing":{"prompt":"1"},"x":' + b"[" * 300 + b"]" * 300 + b"}]}"
+    taken = take(Source(deep, 1, 1), raw)
+    assert raw.read(taken.pack)[0].body == deep
+
+
+def test_without_a_listing_there_is_nothing(raw):
+    with pytest.raises(SourceError, match="down"):
+        take(Source(SourceError("down")), raw)
+    assert raw.packs() == []
+
+
+def test_the_bytes_are_stored_before_anything_looks_at_them(raw, monkeypatch):
+    def look(bodies):
+        raise AssertionError(f"looked at {len(list(bodies))} bodies with {len(raw.packs())} packs stored")
+
+    monkeypatch.setattr("pipelines.snapshot.flatten", look)
+    with pytest.raises(AssertionError, match="with 1 packs stored"):
+        take(Source(listing(3), 3), raw)

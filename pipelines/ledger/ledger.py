@@ -99,7 +99,10 @@ class Ledger:
         try:
             if self._anew:
                 self._replace_by_rebuild()
-            self._connection = attach(self._path)
+            try:
+                self._connection = attach(self._path)
+            except CatalogueError as problem:
+                raise CatalogueError(f"{problem}; `catalogue rebuild` makes it anew from the captures") from None
             migrate(self._connection)
             self._catch_up()
         except BaseException:
@@ -327,12 +330,15 @@ class Ledger:
             self._connection.execute("DETACH rebuilt")
 
     def _replace_by_rebuild(self) -> None:
-        """Put a ledger built anew in the place of the one that is there, whatever its state; on failure that one stays."""
+        """Put a ledger built anew in the place of the one that is there, whatever its state.
+
+        On failure that one stays. What its log held and no checkpoint yet is in the journal too.
+        """
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         try:
             self.build_anew(fresh)
-            fresh.replace(self._path)
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
+            fresh.replace(self._path)
         finally:
             fresh.unlink(missing_ok=True)
             fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)

@@ -230,7 +230,14 @@ class _Batch:
                 return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
             models.extend(entries)
         _restore_numbers(body, models)
-        keys = [self._add(model) for model in models]
+        stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
+        try:
+            keys = [_hash(_dump(model)) for model in stable]
+        except orjson.JSONEncodeError:
+            return Listing(defects=(Defect("not_json", "the answer nests its JSON deeper than can be stored"),))
+        for key, model in zip(keys, stable, strict=True):
+            if key not in self.seen:
+                self.seen[key] = self._flatten_model(key, model)
         ids = tuple(model["id"] for model in models)
         reported = _reported_count(pages)
         return Listing(
@@ -240,13 +247,6 @@ class _Batch:
             tuple(self._defects(ids, keys, reported, limits)),
             tuple(_unknown_envelope(pages)),
         )
-
-    def _add(self, model: dict[str, Any]) -> str:
-        body = {name: value for name, value in model.items() if name != _VOLATILE}
-        key = _hash(_dump(body))
-        if key not in self.seen:
-            self.seen[key] = self._flatten_model(key, body)
-        return key
 
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
         pricing = model.get("pricing")

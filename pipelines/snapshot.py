@@ -26,9 +26,13 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True)
 class Taken:
-    """A stored snapshot. ``listed`` models are in the capture; ``counted`` is what ``/models/count`` said, or None."""
+    """A stored snapshot.
 
-    pack: str
+    The first of ``packs`` holds the listing, the others its counts. ``listed`` models are in the listing; ``counted`` is
+    what ``/models/count`` said last, None if nothing.
+    """
+
+    packs: tuple[str, ...]
     snapshot_id: str
     listed: int
     counted: int | None
@@ -40,22 +44,23 @@ class Taken:
 
 
 def take(source: Catalogue, raw: RawStore) -> Taken:
-    """Ask for all models and for their count, and store both answers before anything else looks at them.
+    """Ask for all models and for their count; each answer is stored before anything looks at it.
 
     The count is cached apart from the list: where they disagree it is asked once more.
     """
     models = source.models()
+    packs = [raw.write([models])]
     listed = len(flatten([models.body]).listings[0].model_ids)
-    counts = []
+    counts: list[Capture] = []
     for _ in range(2):
         try:
             counts.append(source.count())
         except SourceError:
             break
+        packs.append(raw.write(counts[-1:]))
         if _counted(counts) in (None, listed):
             break
-    pack = raw.write([models, *counts])
-    return Taken(pack, models.snapshot_id, listed, _counted(counts))
+    return Taken(tuple(packs), models.snapshot_id, listed, _counted(counts))
 
 
 def _counted(counts: Sequence[Capture]) -> int | None:

@@ -44,8 +44,9 @@ def play(warehouse: Path, *, days: int, models: int, seed: int, on_day: Callable
         with Ledger(warehouse) as ledger, OpenRouter(server.base_url, clock=server.clock) as client:
             for server.now in _mornings(catalogue, days - 1):
                 taken = take(client, ledger.raw)
-                ledger.append(taken.pack)
-                ledger.commit([taken.pack])
+                for pack in taken.packs:
+                    ledger.append(pack)
+                ledger.commit(taken.packs)
                 on_day()
         server.now = catalogue.start + timedelta(days=days - 1, minutes=5)
         result = snapshot_once(Settings(warehouse=warehouse, base_url=server.base_url, clock=server.clock))

@@ -164,8 +164,8 @@ def _fits(value: Decimal) -> bool:
     whole = int("".join(map(str, digits)))
     if exponent < -24:
         whole, rest = divmod(whole, 10 ** (-24 - exponent))
-        return rest == 0 and whole < 10**38
-    return whole * 10 ** (exponent + 24) < 10**38
+        return bool(rest == 0 and whole < 10**38)
+    return bool(whole * 10 ** (exponent + 24) < 10**38)
 
 
 @dataclass

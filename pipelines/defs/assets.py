@@ -87,7 +87,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
         is_last_try = dg.AssetExecutionContext.get().retry_number >= retry_policy.max_retries
         with _one_sentence(is_last_try=is_last_try), source:
             taken = take(source, raw)
-            capture = next(one for one in raw.read(taken.pack) if one.snapshot_id == taken.snapshot_id)
+            capture = next(one for one in raw.read(taken.packs[0]) if one.snapshot_id == taken.snapshot_id)
         return dg.MaterializeResult(
             value=taken,
             metadata={
@@ -97,7 +97,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
                 "observed_at": iso(capture.observed_at),
                 "sha256": capture.sha256,
                 "bytes": len(capture.body),
-                "pack": dg.MetadataValue.path(str(raw.root / taken.pack)),
+                "pack": dg.MetadataValue.path(str(raw.root / taken.packs[0])),
             },
         )
 
@@ -108,8 +108,8 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
 def frames(listing: Taken, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Flattened]:
     """The listing as frames: models, prices, price rules, and fields that the API's description does not name."""
     with _one_sentence():
-        captures = RawStore(settings.warehouse / "raw").read(listing.pack)
-    flat = flatten(one.body for one in captures if one.scope.kind != "other")
+        captures = RawStore(settings.warehouse / "raw").read(listing.packs[0])
+    flat = flatten(one.body for one in captures)
     unknown = flat.unknown_fields.group_by("path", "json_type").agg(pl.first("example")).sort("path")
     return dg.MaterializeResult(
         value=Flattened(listing, flat),
@@ -130,11 +130,13 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
     A suspicious listing ends the run here. That it is quarantined is published, so that a person can decide.
     """
     taken = frames.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=[taken.pack]) as ledger:
-        ledger.append(taken.pack, frames=frames.frames)
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs) as ledger:
+        ledger.append(taken.packs[0], frames=frames.frames)
+        for pack in taken.packs[1:]:
+            ledger.append(pack)
         (verdict,) = ledger.preview([taken.snapshot_id])
         if verdict.verdict == "quarantined":
-            ledger.commit([taken.pack])
+            ledger.commit(taken.packs)
             ledger.publish()
     yield dg.MaterializeResult(
         value=Judged(taken, verdict),
@@ -152,8 +154,8 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
 def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
     """What follows from the facts: spells, intervals and changes, committed together with the verdict."""
     taken = core.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=[taken.pack]) as ledger:
-        recorded_at = ledger.commit([taken.pack])
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs) as ledger:
+        recorded_at = ledger.commit(taken.packs)
         assert recorded_at is not None
         ((touched, runs),) = ledger.rows(
             "SELECT count(DISTINCT model_no), count(*) FROM catalogue.core.runs WHERE known_from = $1", [recorded_at]

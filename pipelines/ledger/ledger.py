@@ -250,23 +250,21 @@ class Ledger:
 
     def _catch_up(self) -> None:
         """Bring the ledger to what journal and raw store say."""
-        latest = self._latest_commit()
+        latest, journaled = self._latest_commit(), set()
         for entry in self.raw.journal.entries():
+            journaled.update(entry["packs"])
             if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest:
                 for pack in entry["packs"]:
                     self.append(pack)
                 with self._transaction():
                     self._apply(entry)
-        loaded = {pack for (pack,) in self.rows("SELECT DISTINCT pack FROM catalogue.raw.captures")}
+        spoken_for = journaled | self._in_hand
         for pack in self.raw.packs():
-            if pack not in loaded | self._in_hand:
+            if pack not in spoken_for:
                 self.append(pack)
-        unsettled = self.rows(
-            "SELECT DISTINCT c.pack FROM catalogue.raw.captures AS c "
-            "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no "
-            "ANTI JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no ORDER BY c.pack"
-        )
-        self.commit([pack for (pack,) in unsettled if pack not in self._in_hand])
+        # In the order of appending, so that a ledger built anew numbers everything alike.
+        appended = self.rows("SELECT pack FROM catalogue.raw.captures GROUP BY pack ORDER BY min(capture_no)")
+        self.commit([pack for (pack,) in appended if pack not in spoken_for])
 
     def _latest_commit(self) -> datetime | None:
         latest: datetime | None = self.rows("SELECT max(recorded_at) FROM catalogue.core.commits")[0][0]

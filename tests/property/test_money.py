@@ -16,8 +16,10 @@ from pipelines.pricing import number_key, read_price
 from tests import oracle
 
 NUMBERS = st.from_regex(r"[+-]?([0-9]{1,20}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,4})?", fullmatch=True)
+FITTING = st.from_regex(r"[0-9]{1,14}\.[0-9]{1,24}", fullmatch=True)
 TEXTS = st.one_of(
     NUMBERS,
+    FITTING,
     st.text(),
     st.text(alphabet="0123456789+-.eE_ ,", max_size=12),
     st.decimals(allow_nan=True, allow_infinity=True).map(str),
@@ -37,9 +39,15 @@ def test_a_price_is_what_its_text_says(text: str) -> None:
         assert price.usd == Decimal(text)
 
 
-@given(TEXTS, TEXTS)
-def test_two_texts_are_one_price_if_they_are_one_number(first: str, second: str) -> None:
+RESPELLED = st.tuples(FITTING, st.sampled_from(("", "0", "00", "e0", "E-1", "1"))).map(
+    lambda pair: (pair[0], "".join(pair))
+)
+
+
+@given(st.one_of(RESPELLED, st.tuples(TEXTS, TEXTS)))
+def test_two_texts_are_one_price_if_they_are_one_number(texts: tuple[str, str]) -> None:
     """Truth 6. Seen red with `number_key` keeping trailing zeros."""
+    first, second = texts
     one, other = oracle.read_price(first), oracle.read_price(second)
     same = one.value == other.value and (one.status != "unreadable" or first == second)
     assert (number_key(first) == number_key(second)) == same

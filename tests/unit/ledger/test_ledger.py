@@ -606,8 +606,10 @@ def test_an_open_reader_keeps_what_it_reads(tmp_path, capture):
         ledger.load([capture(0, *TEN)])
         ledger.publish()
         with Published(tmp_path) as reader:
+            open_file = reader.path.stat().st_ino
             ledger.load([capture(1, *TEN, "b/b")])
             ledger.publish()
+            assert reader.path.stat().st_ino != open_file
             assert reader.ask("SELECT count(*) FROM marts.models").rows == [(10,)]
             with Published(tmp_path) as later:
                 assert later.ask("SELECT count(*) FROM marts.models").rows == [(11,)]

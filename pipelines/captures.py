@@ -39,7 +39,7 @@ _WINDOW_LOG = 26
 
 def iso(moment: datetime) -> str:
     """``moment`` in UTC to the microsecond, as identities and file names spell it: ``2026-08-22T12:08:54.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class RawStore:
         """
         path = self.root / pack
         try:
-            return list(_untar(zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(path.read_bytes())))
+            return list(_untar(_decompress(path.read_bytes())))
         except FileNotFoundError:
             raise DamagedPackError(f"the pack {pack} is missing from {self.root}") from None
         except (zstandard.ZstdError, tarfile.TarError, ValueError, KeyError, EOFError) as problem:
@@ -130,12 +130,27 @@ class Journal:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+        except OSError as problem:
+            raise CatalogueError(f"{self.path} cannot be read: {problem.strerror}") from None
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        return [self._entry(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _entry(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry["packs"], list):
+                raise TypeError
+            datetime.fromisoformat(entry["recorded_at"])
+        except (ValueError, KeyError, TypeError):
+            raise CatalogueError(
+                f"line {number} of {self.path} is damaged: restore the journal from a backup"
+            ) from None
+        return entry
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line durably. The caller holds the warehouse's lock."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         with self.path.open("a+b") as file:
             file.seek(0)
             whole = file.read().rfind(b"\n") + 1
@@ -190,7 +205,7 @@ def _tar(captures: Iterable[Capture]) -> bytes:
                 "provenance": capture.provenance,
             }
             moment = int(capture.observed_at.timestamp())
-            _add_member(archive, f"{name}.meta.json", json.dumps(meta, ensure_ascii=False).encode(), moment)
+            _add_member(archive, f"{name}.meta.json", json.dumps(meta).encode(), moment)
             _add_member(archive, f"{name}.json", capture.body, moment)
     return buffer.getvalue()
 
@@ -201,8 +216,8 @@ def _add_member(archive: tarfile.TarFile, name: str, content: bytes, moment: int
     archive.addfile(member, io.BytesIO(content))
 
 
-def _untar(stream: Any) -> Iterator[Capture]:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+def _untar(content: bytes) -> Iterator[Capture]:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
         meta: dict[str, Any] = {}
         for member in archive:
             file = archive.extractfile(member)
@@ -229,6 +244,11 @@ def _compress(content: bytes) -> bytes:
         _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
     )
     return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
+
+
+def _decompress(content: bytes) -> bytes:
+    """All at once: only then are length and checksum of the frame checked, before a damaged tar is read in part."""
+    return zstandard.ZstdDecompressor(max_window_size=2**27).decompress(content, allow_extra_data=False)
 
 
 def _file_safe(text: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -138,7 +139,6 @@ _KNOWN_MODALITIES = frozenset(
 )
 _NO_ATTRIBUTE = frozenset({"links"})
 _MAX_DEPTH = 4
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -220,19 +220,20 @@ class _Batch:
 
     def listing(self, body: bytes, limits: Limits) -> Listing:
         try:
-            pages = [_parse(page) for page in _pages(body)]
+            parsed = [_parse(page) for page in _pages(body)]
+            pages = [document for document, _ in parsed]
+            models: list[dict[str, Any]] = []
+            for page in pages:
+                entries = find_listing(page)
+                if entries is None:
+                    return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
+                models.extend(entries)
+            _spell_numbers([text for _, text in parsed], models)
+            stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
+            keys = [_hash(_dump(model)) for model in stable]
+            unknown = tuple(_unknown_envelope(pages))
         except ValueError as problem:
             return Listing(defects=(Defect("not_json", f"the answer is not JSON: {problem}"),))
-        found = [find_listing(page) for page in pages]
-        models: list[dict[str, Any]] = []
-        for entries in found:
-            if entries is None:
-                return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
-            models.extend(entries)
-        _restore_numbers(body, models)
-        stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
-        try:
-            keys = [_hash(_dump(model)) for model in stable]
         except orjson.JSONEncodeError:
             return Listing(defects=(Defect("not_json", "the answer nests its JSON deeper than can be stored"),))
         for key, model in zip(keys, stable, strict=True):
@@ -243,9 +244,9 @@ class _Batch:
         return Listing(
             ids,
             tuple(keys),
-            reported,
+            reported if reported is not None and abs(reported) < 2**63 else None,
             tuple(self._defects(ids, keys, reported, limits)),
-            tuple(_unknown_envelope(pages)),
+            unknown,
         )
 
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
@@ -272,7 +273,7 @@ class _Batch:
             yield Defect("no_models", "the answer lists no models")
             return
         if len(set(ids)) != len(ids):
-            twice = sorted({one for one in ids if ids.count(one) > 1})
+            twice = sorted(one for one, times in Counter(ids).items() if times > 1)
             yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {_show(twice[0])}")
         prices, unreadable = (sum(self.seen[key][column] for key in keys) for column in (0, 1))
         if unreadable > limits.unreadable_share * prices:
@@ -293,20 +294,24 @@ def _pages(body: bytes) -> list[bytes]:
     return body.split(b"\x1e")[1:] if body.startswith(b"\x1e") else [body]
 
 
-def _parse(page: bytes) -> Any:
+def _parse(page: bytes) -> tuple[Any, bytes]:
+    """The document, and the text that gave it: what JavaScript writes and strict JSON forbids is mended first, which is
+    a byte order mark, and half a surrogate pair where a text was cut."""
     try:
-        return orjson.loads(page)
+        return orjson.loads(page), page
     except orjson.JSONDecodeError as problem:
-        # What the strict parser refuses but JavaScript writes: half a surrogate pair, where a text was cut.
+        mended = _ESCAPE.sub(_whole_pair, page.removeprefix(b"\xef\xbb\xbf"))
         try:
-            lenient = json.loads(page.decode("utf-8-sig"), parse_constant=_refuse)
-            return orjson.loads(_SURROGATE.sub("\ufffd", json.dumps(lenient, ensure_ascii=False)))
-        except (ValueError, RecursionError):
-            raise ValueError(str(problem)) from None
+            return orjson.loads(mended), mended
+        except orjson.JSONDecodeError:
+            raise problem from None
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+_ESCAPE = re.compile(rb"\\u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.")
+
+
+def _whole_pair(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if len(escape[0]) == 6 and escape[0][:3].lower() == b"\\ud" else escape[0]
 
 
 def find_listing(document: Any) -> list[dict[str, Any]] | None:
@@ -358,7 +363,7 @@ def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
     """Fields beside the list, only where the envelope is the API's own: a wrapper's fields are the archive's."""
     for page in pages:
         if isinstance(page, dict) and isinstance(page.get("data"), list):
-            for name in page.keys() - _KNOWN_ENVELOPE:
+            for name in sorted(page.keys() - _KNOWN_ENVELOPE):
                 yield f"$.{name}", _json_type(page[name]), _example(page[name])
 
 
@@ -366,25 +371,21 @@ def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tuple[Any, ...]:
-    """The columns of :data:`MODELS` up to ``meaning_key``. A value that its column cannot hold goes to ``extra``."""
-    fields = {name: value for name, value in model.items() if name not in {"id", "pricing", *_GROUPS}}
-    for group in _GROUPS:
-        inner = model.get(group)
-        if isinstance(inner, dict):
-            fields |= {f"{group}.{name}": value for name, value in inner.items()}
-        elif inner is not None:
-            fields[group] = inner
-    target = fields.get("alias_target")
-    if isinstance(target, dict):
-        del fields["alias_target"]
-        fields |= {f"alias_target.{name}": value for name, value in target.items()}
-    fields |= oddities
+    """The columns of :data:`MODELS` up to ``meaning_key``."""
+    fields = _fields(model) | oddities
     columns = {column: _take(fields, name, fits, convert) for column, (name, fits, convert) in _ATTRIBUTES.items()}
-    extra = {name: value for name, value in fields.items() if value is not None or name not in _KNOWN_FIELDS}
+    misfits = {name: column for column, (name, _, _) in _ATTRIBUTES.items()}
+    # What its column cannot hold is kept under the column's name, so that it is one attribute whatever its form.
+    extra = {
+        misfits.get(name, name): value
+        for name, value in fields.items()
+        if value is not None or name not in _KNOWN_FIELDS
+    }
     base, _, variant = model["id"].partition(":")
-    attributes = {
-        **{name: value for name, value in extra.items() if name not in _NO_ATTRIBUTE},
-        **{column: str(value) if isinstance(value, date) else value for column, value in columns.items()},
+    attributes = {name: value for name, value in extra.items() if name not in _NO_ATTRIBUTE} | {
+        column: str(value) if isinstance(value, date) else value
+        for column, value in columns.items()
+        if value is not None
     }
     meaning = {name: _meaning(value) for name, value in attributes.items()}
     defaults = columns.pop("default_parameters")
@@ -405,6 +406,21 @@ def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tup
         _hash(_dump([model["id"], attributes, extra])),
         _hash(_dump([model["id"], {name: value for name, value in meaning.items() if value is not None}])),
     )
+
+
+def _fields(model: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a model by name, those of its inner objects by dotted name.
+
+    A field that nobody knows may stand where its name is another's; then it goes by ``$.`` and its name.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in model.items():
+        if name in (*_GROUPS, "alias_target") and isinstance(value, dict):
+            fields |= {f"{name}.{inner}": one for inner, one in value.items()}
+        elif name not in {"id", "pricing"} and (value is not None or name not in _GROUPS):
+            is_ambiguous = name not in _KNOWN_FIELDS and (name in _ATTRIBUTES or "." in name)
+            fields[f"$.{name}" if is_ambiguous else name] = value
+    return fields
 
 
 def _take(fields: dict[str, Any], name: str, fits: Callable[[Any], bool], convert: Callable[[Any], Any]) -> Any:
@@ -592,43 +608,64 @@ def _rule_rows(list_key: str, rules: Sequence[_Rule]) -> Iterator[tuple[Any, ...
             yield list_key, number, *conditions, unknown, kind, text, price.usd, price.status
 
 
-def _restore_numbers(body: bytes, models: Sequence[dict[str, Any]]) -> None:
-    """Where a price is a JSON number and no text, put its literal in its place: no float may touch a price."""
-    if not any(_has_number(model.get("pricing")) for model in models):
+def _spell_numbers(texts: Sequence[bytes], models: Sequence[dict[str, Any]]) -> None:
+    """Where a price is a JSON number and no text, put the number as it was written in its place.
+
+    No float may touch a price, so where there are fractions the answer is read once more with its numbers as texts.
+    Raises ValueError for numbers and nesting beyond what the second reading takes.
+    """
+    numeric = [
+        number for number, model in enumerate(models) if next(_price_numbers(model["pricing"]), None) is not None
+    ]
+    if not numeric:
         return
-    exact: list[dict[str, Any]] = []
-    for page in _pages(body):
-        exact.extend(find_listing(json.loads(page, parse_float=_Literal, parse_int=_Literal)) or [])
-    for model, literal in zip(models, exact, strict=True):
-        model["pricing"] = _literals(model["pricing"], literal["pricing"])
+    exact: Sequence[dict[str, Any]] = models
+    if any(type(value) is float for number in numeric for value in _price_numbers(models[number]["pricing"])):
+        try:
+            documents = [json.loads(text, parse_float=_Fraction) for text in texts]
+        except (ValueError, RecursionError) as problem:
+            raise ValueError(f"its numbers cannot be read exactly: {problem}") from None
+        exact = [model for document in documents for model in find_listing(document) or ()]
+    for number in numeric:
+        models[number]["pricing"] = _spelled(models[number]["pricing"], exact[number]["pricing"])
 
 
-class _Literal(str):
-    """A JSON number as it was written."""
+class _Fraction:
+    """A JSON number with a fraction or an exponent, as it was written."""
 
-    __slots__ = ()
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
-def _has_number(pricing: Any) -> bool:
-    if not isinstance(pricing, dict):
-        return False
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _price_numbers(pricing: Any) -> Iterator[Any]:
+    """The numbers that stand where a price is expected: under any key of a price list, under a price kind of a rule."""
+    if isinstance(pricing, dict):
+        yield from (value for value in pricing.values() if _is_number(value))
+        for rule in _rules_of(pricing):
+            yield from (value for key, value in rule.items() if key in UNITS and _is_number(value))
+
+
+def _spelled(pricing: dict[str, Any], exact: dict[str, Any]) -> dict[str, Any]:
+    prices = {key: str(exact[key]) if _is_number(value) else value for key, value in pricing.items()}
+    if rules := _rules_of(pricing):
+        prices["overrides"] = [
+            {key: str(known[key]) if key in UNITS and _is_number(value) else value for key, value in rule.items()}
+            for rule, known in zip(rules, exact["overrides"], strict=True)
+        ]
+    return prices
+
+
+def _rules_of(pricing: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rules of a price list; none if they are not a list of objects."""
     rules = pricing.get("overrides")
-    inner = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
-    return any(
-        type(value) in (int, float)
-        for prices in (pricing, *inner)
-        for key, value in prices.items()
-        if key not in CONDITIONS
-    )
-
-
-def _literals(value: Any, literal: Any) -> Any:
-    """``value`` with numbers under price keys replaced by how they were written."""
-    if isinstance(value, dict):
-        return {key: one if key in CONDITIONS else _literals(one, literal[key]) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_literals(one, exact) for one, exact in zip(value, literal, strict=True)]
-    return str(literal) if isinstance(literal, _Literal) else value
+    return rules if isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules) else []
 
 
 # --- what is unknown ------------------------------------------------------------------------------------------------
@@ -645,7 +682,7 @@ def _unknown_in(model: Mapping[str, Any], rules: Sequence[_Rule]) -> Iterator[tu
                     yield f"{name}.{inner}", _json_type(one), _example(one)
     pricing = model.get("pricing")
     if isinstance(pricing, dict):
-        for kind in pricing.keys() - UNITS.keys() - {"overrides"}:
+        for kind in sorted(pricing.keys() - UNITS.keys() - {"overrides"}):
             yield f"pricing.{kind}", _json_type(pricing[kind]), _example(pricing[kind])
     for rule in rules:
         for key, value in (*rule.unknown_conditions.items(), *rule.prices.items()):

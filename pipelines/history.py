@@ -23,6 +23,8 @@ Flags = NDArray[np.bool_]
 STARTED_BY = ("first", "change", "return")
 ENDED_BY = ("change", "absence")
 
+NEVER = np.iinfo(np.int64).max
+
 RUNS = {
     "model_no": pl.Int32(),
     "version_no": pl.Int32(),
@@ -32,9 +34,10 @@ RUNS = {
     "started_by": pl.String(),
     "ended_by": pl.String(),
     "is_left_censored": pl.Boolean(),
+    "text_listed_from": pl.Int64(),
 }
 """A row for each run. Times are microseconds since 1970; ``valid_to``, ``last_seen_at`` and ``ended_by`` are null
-while it lasts."""
+while it lasts. ``text_listed_from``: since when listings of text models cover it, null if they do not."""
 
 
 class Instant(NamedTuple):
@@ -50,14 +53,17 @@ class Catalogue:
     """What is known of every model at one instant; arrays are indexed by model_no.
 
     ``version`` is the version last seen (0: never seen), ``valid_from`` when its run began, ``last_seen`` the latest
-    snapshot that listed the model. ``has_text``/``has_all``: whether any snapshot came before that would have listed
-    a model with/without text output. ``touched``: models whose runs must be told again.
+    snapshot that listed the model. ``text_listed_from`` is when listings of text models began to cover it: with its run
+    if it outputs text, else when one shows it all the same (:data:`NEVER`: not yet). ``has_text``/``has_all``: whether
+    any snapshot came before that would have listed a model with/without text output. ``touched``: models whose runs
+    must be told again.
     """
 
     version: Numbers
     valid_from: Numbers
     last_seen: Numbers
     started_by: Numbers
+    text_listed_from: Numbers
     is_listed: Flags
     is_left_censored: Flags
     touched: Flags
@@ -74,14 +80,14 @@ class Catalogue:
         def flags() -> Flags:
             return np.zeros(models + 1, np.bool_)
 
-        return cls(numbers(), numbers(), numbers(), numbers(), flags(), flags(), flags())
+        return cls(numbers(), numbers(), numbers(), numbers(), numbers() + NEVER, flags(), flags(), flags())
 
 
 @dataclass
 class _Ended:
     """Runs that ended, as one array per column and instant."""
 
-    columns: list[list[NDArray[Any]]] = field(default_factory=lambda: [[] for _ in range(8)])
+    columns: list[list[NDArray[Any]]] = field(default_factory=lambda: [[] for _ in RUNS])
 
     def add(self, *values: NDArray[Any]) -> None:
         for column, value in zip(self.columns, values, strict=True):
@@ -112,7 +118,7 @@ def replay(
     version of each model in a capture (0: not listed). ``outputs_text`` is indexed by version_no.
 
     A model is removed by a snapshot that lacks it although it covers it: one of every modality covers all models, one
-    of text covers those whose last seen version outputs text.
+    of text covers those whose last seen version outputs text, or that a listing of text models has shown.
     """
     ended = _Ended()
     for snapshot in one_per_instant(snapshots):
@@ -122,7 +128,7 @@ def replay(
 
 def _step(now: Instant, seen: Numbers, outputs_text: Flags, state: Catalogue, ended: _Ended) -> None:
     is_seen = seen > 0
-    covers = is_seen | now.lists_every_modality | outputs_text[state.version]
+    covers = is_seen | now.lists_every_modality | (state.text_listed_from < now.moment)
     gone = state.is_listed & ~is_seen & covers
     changed = is_seen & state.is_listed & (seen != state.version)
     starting = changed | (is_seen & ~state.is_listed)
@@ -132,11 +138,17 @@ def _step(now: Instant, seen: Numbers, outputs_text: Flags, state: Catalogue, en
     if new.size:
         never = state.version[new] == 0
         state.started_by[new] = np.where(never, 0, np.where(state.is_listed[new], 1, 2))
-        could_be_listed = np.where(outputs_text[seen[new]], state.has_text, state.has_all)
+        is_text = outputs_text[seen[new]]
+        could_be_listed = np.where(is_text, state.has_text, state.has_all)
         state.is_left_censored[new] = never & ~could_be_listed
         state.version[new] = seen[new]
         state.valid_from[new] = now.moment
+        state.text_listed_from[new] = np.where(is_text, now.moment, NEVER)
         state.touched[new] = True
+    if not now.lists_every_modality:
+        unexpected = is_seen & (state.text_listed_from == NEVER)
+        state.text_listed_from[unexpected] = now.moment
+        state.touched |= unexpected
     state.is_listed = (state.is_listed & ~gone) | is_seen
     state.last_seen[is_seen] = now.moment
     state.has_text = True
@@ -155,6 +167,7 @@ def _end(models: Numbers, moment: int, cause: int, state: Catalogue, ended: _End
             state.started_by[models],
             np.full(models.size, cause),
             state.is_left_censored[models],
+            state.text_listed_from[models],
         )
 
 
@@ -175,10 +188,12 @@ def _frame(ended: _Ended, state: Catalogue) -> pl.DataFrame:
             pl.Series("started_by", state.started_by[lasting]),
             pl.Series("ended_by", nothing, pl.Int64),
             pl.Series("is_left_censored", state.is_left_censored[lasting]),
+            pl.Series("text_listed_from", state.text_listed_from[lasting]),
         ]
     )
     return pl.concat([closed, opened]).with_columns(
         pl.col("model_no", "version_no").cast(pl.Int32),
         pl.col("started_by").replace_strict(dict(enumerate(STARTED_BY)), return_dtype=pl.String),
+        pl.col("text_listed_from").replace(NEVER, None),
         pl.col("ended_by").replace_strict(dict(enumerate(ENDED_BY)), return_dtype=pl.String),
     )

@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judged:
-    """A candidate's verdict, and why it is suspicious."""
+    """A candidate's verdict, and why it makes no history: nothing to tell if it does, or if its twin does."""
 
     capture_no: int
     verdict: Verdict
@@ -57,10 +57,13 @@ def judge(
     ``previous`` is the moment and capture_no of the latest accepted capture before the first candidate.
     Of several that could be accepted at one instant the one with the smallest SHA-256 makes history.
     """
+    before = previous
     for one in sorted(candidates, key=lambda candidate: (candidate.moment, candidate.sha256)):
+        if previous is not None and previous[0] < one.moment:
+            before = previous
         reasons = one.defects
-        if not one.is_fatal and previous is not None:
-            reasons += tuple(_collapse(one, previous, versions_of, limits))
+        if not one.is_fatal and before is not None:
+            reasons += tuple(_collapse(one, before, versions_of, limits))
         verdict: Verdict
         if one.decision == "reject":
             verdict = "rejected"
@@ -71,7 +74,7 @@ def judge(
         else:
             verdict = "accepted"
             previous = one.moment, one.capture_no
-        yield Judged(one.capture_no, verdict, reasons)
+        yield Judged(one.capture_no, verdict, () if verdict in ("accepted", "superseded") else reasons)
 
 
 def _collapse(

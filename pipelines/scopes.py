@@ -14,6 +14,10 @@ ScopeKind = Literal["catalogue", "facet", "other"]
 
 OPENROUTER = "openrouter"
 
+_LISTINGS = frozenset({"models", "models/user"})
+_EVERY_MODALITY = (("output_modalities", "all"),)
+_DEFAULTS = {("output_modalities", "text")}
+
 
 @dataclass(frozen=True, order=True)
 class Scope:
@@ -28,15 +32,15 @@ class Scope:
 
     @classmethod
     def of(cls, source: str, endpoint: str, **params: str) -> Scope:
-        """The scope of ``endpoint`` asked with ``params``."""
-        return cls(source, endpoint, tuple(sorted(params.items())))
+        """The scope of ``endpoint`` asked with ``params``; asking for the default is asking for nothing."""
+        return cls(source, endpoint, tuple(sorted(params.items() - _DEFAULTS)))
 
     @classmethod
     def parse(cls, name: str) -> Scope:
         """The scope that :attr:`name` spells; the inverse of ``scope.name``."""
         path, _, query = name.partition("?")
         source, _, endpoint = path.partition("/")
-        return cls(source, endpoint, tuple(sorted(parse_qsl(query, keep_blank_values=True))))
+        return cls.of(source, endpoint, **dict(parse_qsl(query, keep_blank_values=True)))
 
     @property
     def name(self) -> str:
@@ -46,16 +50,20 @@ class Scope:
 
     @property
     def kind(self) -> ScopeKind:
-        """``catalogue`` claims to list everything of its kind; ``facet`` is a filter or a ranking of it;
-        ``other`` is no listing of models (``/models/count``)."""
-        if self.endpoint != "models":
+        """``catalogue`` claims to list everything of its kind: all models, or all with text output.
+
+        ``facet`` is any other listing: a filter, a ranking, one account's models. ``other`` is no listing of models,
+        such as ``/models/count``.
+        """
+        if self.endpoint not in _LISTINGS:
             return "other"
-        return "catalogue" if {key for key, _ in self.params} <= {"output_modalities"} else "facet"
+        is_whole = self.endpoint == "models" and self.params in ((), _EVERY_MODALITY)
+        return "catalogue" if is_whole else "facet"
 
     @property
     def lists_every_modality(self) -> bool:
         """Whether models of every output modality would be listed; else only those with text output are."""
-        return dict(self.params).get("output_modalities") == "all"
+        return self.params == _EVERY_MODALITY
 
 
 TEXT_MODELS = Scope.of(OPENROUTER, "models")

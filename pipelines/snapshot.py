@@ -28,8 +28,8 @@ class Catalogue(Protocol):
 class Taken:
     """A stored snapshot.
 
-    The first of ``packs`` holds the listing, the others its counts. ``listed`` models are in the listing; ``counted`` is
-    what ``/models/count`` said last, None if nothing.
+    The first of ``packs`` holds the listing, the others its counts. ``listed`` models are in the listing; ``counted``
+    is what ``/models/count`` said last, None if nothing.
     """
 
     packs: tuple[str, ...]

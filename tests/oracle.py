@@ -10,21 +10,22 @@ Where the design leaves something open the oracle follows what the warehouse dec
 
 - Of a text-only and an all-modality snapshot at one instant only the latter makes history: it says all that the
   former could.
-- A model without text output that a text-only snapshot lists all the same is seen, but its later absence from
-  text-only snapshots proves nothing.
-- Other negative prices than -1 are unreadable; all unreadable texts of a headline are one value. A change to or from
-  them is `became_unreadable` or `became_readable`, weighed after listed and unlisted.
+- A model without text output that a text-only snapshot lists all the same is covered by text-only snapshots from then
+  on, for as long as it shows the same.
+- Other negative prices than -1 are unreadable. Each unreadable text has an interval of its own, but a change is only
+  one to or from them: `became_unreadable` or `became_readable`, weighed after listed and unlisted.
 - An interval ends with its spell: a model that returns unchanged begins new intervals, but makes no change. The old
   text of a change is the text of the interval before it, which may belong to an earlier spell.
 - `image` is per token where it equals a prompt price above zero and no `image_token` stands beside it; an interval
-  has the unit with which it began.
+  has the unit with which it was last seen.
 - The schedule that makes a flip are the rules with a time and without `min_prompt_tokens` or unknown conditions. A
   sighting lies outside every window if neither the schedule seen then nor the one seen at the change holds then.
 - A key of a rule is a price if it is a documented price kind or a text that is a number; else an unknown condition.
 - Rules are compared as numbers, days as sets; a rule's interval ends where the rule, or its price of a kind, is gone.
 - `attribute_changes` gives the values of the two successive snapshots as received, `created_at` and `expiration_date`
   as ISO 8601 texts. Only the attribute itself is weighed as empty or as a set, not what is nested in it.
-- `extra` leaves out documented fields that are null, and keeps unknown ones that are.
+- `extra` leaves out documented fields that are null, and keeps unknown ones that are. A value that its column cannot
+  hold stands there under the column's name, an unknown field whose name could be another's under `$.` and its own.
 - A date that is announced before an absence and stands after it is one announcement.
 - `last_` prices are the texts last seen, not those of the interval.
 - Of a model that is listed twice, in a capture that a person accepted, the first counts.
@@ -135,6 +136,11 @@ class Price(NamedTuple):
         """What two prices share when they are worth the same."""
         return self.status, self.usd
 
+    @property
+    def reading(self) -> Any:
+        """What two prices share when they are read the same: an unreadable one is only like itself."""
+        return self.text if self.status == "unreadable" else self.value
+
 
 UNLISTED = ("unlisted", None)
 
@@ -176,11 +182,11 @@ class Rule:
 
     @property
     def meaning(self) -> Any:
-        prices = {kind: _rule_price_value(price) for kind, price in self.prices.items()}
+        prices = {kind: price.reading for kind, price in self.prices.items()}
         return self._days_as_set(), self.unknown, prices
 
     def price_meaning(self, kind: str) -> Any:
-        return self._days_as_set(), self.unknown, _rule_price_value(self.prices[kind])
+        return self._days_as_set(), self.unknown, self.prices[kind].reading
 
     @property
     def is_window(self) -> bool:
@@ -198,10 +204,6 @@ class Rule:
 
     def _days_as_set(self) -> dict[str, Any]:
         return {**self.conditions, "utc_days": sorted(self.conditions.get("utc_days") or [])}
-
-
-def _rule_price_value(price: Price) -> Any:
-    return price.text if price.status == "unreadable" else price.value
 
 
 def _read_pricing(pricing: Any) -> tuple[dict[str, Price], list[Rule], dict[str, Any]]:
@@ -333,8 +335,9 @@ class Observation:
         fields = {**_flat(model), **oddities}
         columns = {column: read(fields.get(path)) for column, (path, read) in COLUMNS.items()}
         held = {COLUMNS[column][0] for column, value in columns.items() if value is not None}
+        column_of = {path: column for column, (path, _) in COLUMNS.items()}
         self.extra = {
-            name: _plain(value)
+            column_of.get(name, name): _plain(value)
             for name, value in fields.items()
             if name not in held and (value is not None or name not in KNOWN)
         }
@@ -370,6 +373,8 @@ def _flat(model: Mapping[str, Any]) -> dict[str, Any]:
                 fields.update({f"{name}.{inner}": one for inner, one in value.items()})
             elif value is not None:
                 fields[name] = value
+        elif name not in KNOWN and (name in COLUMNS or "." in name or name.startswith("$")):
+            fields[f"$.{name}"] = value
         else:
             fields[name] = value
     return fields
@@ -525,6 +530,7 @@ class Stretch:
     seen: Observation
     times: list[datetime]
     raw: Mapping[str, Any]
+    is_listed_as_text: bool = False
 
 
 @dataclass
@@ -566,7 +572,7 @@ def follow(accepted: Sequence[tuple[Answer, Listing]]) -> dict[str, Life]:
     for at, (answer, listing) in sorted(one_per_instant.items()):
         models = {model["id"]: model for model in reversed(listing.models)}
         for model_id, life in lives.items():
-            covered = answer.lists_every_modality or life.last.outputs_text
+            covered = answer.lists_every_modality or life.spells[-1].stretches[-1].is_listed_as_text
             if model_id not in models and covered and life.spells[-1].listed_to is None:
                 life.spells[-1].listed_to = at
         for model_id, model in models.items():
@@ -585,6 +591,9 @@ def follow(accepted: Sequence[tuple[Answer, Listing]]) -> dict[str, Life]:
                 stretch.times.append(at)
             else:
                 spell.stretches.append(Stretch(Observation(model), [at], model))
+        for model_id in models:
+            stretch = lives[model_id].spells[-1].stretches[-1]
+            stretch.is_listed_as_text |= stretch.seen.outputs_text or not answer.lists_every_modality
         had_text, had_all = True, had_all or answer.lists_every_modality
     return lives
 
@@ -668,20 +677,21 @@ def _price_history(life: Life) -> Iterator[Row]:
     for kind in {kind for _, stretch, _ in life.sightings() for kind in stretch.seen.headline}:
         row: Row | None = None
         open_spell: Spell | None = None
+        reading: Any = None
         for spell, stretch, end in life.sightings():
             price = stretch.seen.headline.get(kind)
-            told = {"valid_to": end, "last_seen_at": stretch.times[-1]}
+            unit = _unit(kind, stretch.seen.headline) if price else None
+            told = {"valid_to": end, "last_seen_at": stretch.times[-1], "unit": unit}
             if row is not None:
-                if price and spell is open_spell and price.value == (row["price_status"], row["price_usd"]):
+                if price and spell is open_spell and price.reading == reading:
                     row |= told
                     continue
                 yield row
                 row = None
             if price:
-                open_spell = spell
+                open_spell, reading = spell, price.reading
                 row = {
                     "price_kind": kind,
-                    "unit": _unit(kind, stretch.seen.headline),
                     "price_text": price.text,
                     "price_usd": price.usd,
                     "price_status": price.status,
@@ -734,7 +744,8 @@ def _price_changes(model_id: str, life: Life) -> Iterator[Row]:
         for kind in old.keys() | new.keys():
             old_value = old[kind].value if kind in old else UNLISTED
             new_value = new[kind].value if kind in new else UNLISTED
-            if kind in new and (old_value != new_value or before is None or spell is not before[0]):
+            is_same = before is not None and spell is before[0] and kind in old and kind in new
+            if kind in new and not (is_same and old[kind].reading == new[kind].reading):
                 texts[kind] = new[kind].text
             if before is None or old_value == new_value:
                 continue

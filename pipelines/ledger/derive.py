@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.flatten import Defect, Limits
-from pipelines.history import Catalogue, Flags, Instant, replay
+from pipelines.history import NEVER, Catalogue, Instant, replay
 from pipelines.judgement import Candidate, Judged, judge
 from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
@@ -173,6 +173,7 @@ _LATEST_RUNS = """
 SELECT
     r.model_no, r.version_no, epoch_us(r.valid_from) AS valid_from, epoch_us(r.last_seen_at) AS last_seen_at,
     r.started_by, r.is_left_censored,
+    CASE WHEN r.text_listed_from < make_timestamptz($since) THEN epoch_us(r.text_listed_from) END AS text_listed_from,
     r.valid_to IS NULL OR r.valid_to >= make_timestamptz($since) AS is_listed
 FROM catalogue.core.runs AS r
 WHERE r.known_to IS NULL AND r.source = $source AND r.valid_from < make_timestamptz($since)
@@ -188,7 +189,7 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     is_text = np.zeros(numbers.max(initial=0) + 1, np.bool_)
     is_text[numbers] = versions["outputs_text"].to_numpy()
     snapshots = [Instant(*row) for row in rows(connection, _SNAPSHOTS, [source, since])]
-    before = _catalogue_before(connection, altered, models, is_text)
+    before = _catalogue_before(connection, altered, models)
     runs = replay(snapshots, lambda no: listings.versions_of(no, models), is_text, before)
     touched = pl.DataFrame({"model_no": np.flatnonzero(before.touched).astype(np.int32)})
     connection.register("replayed", runs)
@@ -196,7 +197,8 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE fresh_runs AS SELECT CAST(? AS VARCHAR) AS source, model_no, version_no, "
         "make_timestamptz(valid_from) AS valid_from, make_timestamptz(valid_to) AS valid_to, "
-        "make_timestamptz(last_seen_at) AS last_seen_at, started_by, ended_by, is_left_censored FROM replayed",
+        "make_timestamptz(last_seen_at) AS last_seen_at, started_by, ended_by, is_left_censored, "
+        "make_timestamptz(text_listed_from) AS text_listed_from FROM replayed",
         [source],
     )
     connection.execute(
@@ -223,13 +225,11 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     connection.execute("CREATE OR REPLACE TEMP TABLE altered_source AS SELECT CAST(? AS VARCHAR) AS source", [source])
 
 
-def _catalogue_before(
-    connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int, outputs_text: Flags
-) -> Catalogue:
+def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int) -> Catalogue:
     """The state of the catalogue just before the altered instant, from the runs that are known."""
     state = Catalogue.empty(models)
-    last_text, last_all = rows(connection, _COVERED_BEFORE, [altered.source, altered.since])[0]
-    state.has_text, state.has_all = last_text is not None, last_all is not None
+    last, last_all = rows(connection, _COVERED_BEFORE, [altered.source, altered.since])[0]
+    state.has_text, state.has_all = last is not None, last_all is not None
     runs = select(connection, _LATEST_RUNS, {"source": altered.source, "since": altered.since})
     number = runs["model_no"].to_numpy()
     state.version[number] = runs["version_no"].to_numpy()
@@ -238,8 +238,10 @@ def _catalogue_before(
     state.is_left_censored[number] = runs["is_left_censored"].to_numpy()
     started = {"first": 0, "change": 1, "return": 2}
     state.started_by[number] = runs["started_by"].replace_strict(started, return_dtype=pl.Int64).to_numpy()
+    state.text_listed_from[number] = runs["text_listed_from"].fill_null(NEVER).to_numpy()
     # A listed model was last seen by the last snapshot that covers it, or else its run would have ended there.
-    covering = np.where(outputs_text[state.version[number]], last_text or 0, last_all or last_text or 0)
+    is_covered_as_text = state.text_listed_from[number] <= (last or 0)
+    covering = np.where(is_covered_as_text, last or 0, last_all or 0)
     seen = np.where(runs["is_listed"].to_numpy(), covering, runs["last_seen_at"].fill_null(0).to_numpy())
     state.last_seen[number] = np.maximum(seen, state.valid_from[number])
     touched = select(

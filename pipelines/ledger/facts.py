@@ -80,7 +80,8 @@ class Listings:
 def append(
     connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], frames: Frames | None, pack: str
 ) -> None:
-    """Append the facts of ``captures``, which lie in ``pack``; those that are there already are passed over.
+    """Append the facts of ``captures``, which lie in ``pack``; those that are there already add only where they came
+    from.
 
     ``frames`` are those of the listings among them, in order; None if there are none.
     """
@@ -98,12 +99,14 @@ def append(
     for one, listing in sorted(told, key=lambda pair: (pair[0].observed_at, pair[0].sha256)):
         if one.snapshot_id not in known:
             new.setdefault(one.snapshot_id, (one, listing))
-    if not new:
-        return
-    numbers = _append_captures(connection, [one for one, _ in new.values()], pack)
-    if frames is not None:
-        _append_distinct(connection, frames)
-        _append_listings(connection, list(zip(numbers, new.values(), strict=True)), frames)
+    if new:
+        numbers = _append_captures(connection, [one for one, _ in new.values()], pack)
+        if frames is not None:
+            _append_distinct(connection, frames)
+            _append_listings(connection, list(zip(numbers, new.values(), strict=True)), frames)
+    append_provenance(
+        connection, [(one.snapshot_id, one.origin, orjson.dumps(dict(one.provenance)).decode()) for one in captures]
+    )
 
 
 def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], pack: str) -> list[int]:
@@ -128,9 +131,6 @@ def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[C
         orient="row",
     )
     _insert(connection, "raw.captures", table)
-    append_provenance(
-        connection, [(c.snapshot_id, c.origin, orjson.dumps(dict(c.provenance)).decode()) for c in captures]
-    )
     return numbers
 
 
@@ -141,9 +141,10 @@ def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence
     )
     connection.register("sightings", table)
     connection.execute(
-        "INSERT INTO catalogue.raw.provenance SELECT c.capture_no, s.origin, s.provenance FROM sightings AS s "
+        "INSERT INTO catalogue.raw.provenance SELECT c.capture_no, s.origin, min(s.provenance) FROM sightings AS s "
         "JOIN catalogue.raw.captures AS c ON c.snapshot_id = s.snapshot_id "
-        "ANTI JOIN catalogue.raw.provenance AS p ON p.capture_no = c.capture_no AND p.origin = s.origin"
+        "ANTI JOIN catalogue.raw.provenance AS p ON p.capture_no = c.capture_no AND p.origin = s.origin "
+        "GROUP BY c.capture_no, s.origin ORDER BY c.capture_no, s.origin"
     )
     connection.unregister("sightings")
 

@@ -11,6 +11,7 @@ killed at any instant, and a ledger can be built anew from captures and journal 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from pipelines.captures import Capture, RawStore, iso
-from pipelines.errors import CatalogueError
+from pipelines.errors import CatalogueError, UsageError
 from pipelines.flatten import DEFAULT_LIMITS, Frames, Limits, flatten
 from pipelines.ledger.connect import attach, first_line, rows
 from pipelines.ledger.derive import derive, derive_verdicts
@@ -88,6 +89,7 @@ class Ledger:
         self._limits = limits
         self._lock_timeout = lock_timeout
         self._on_wait = on_wait
+        self._is_behind = False
 
     def __enter__(self) -> Self:
         try:
@@ -150,20 +152,21 @@ class Ledger:
 
         Gives the verdicts on those that are new. A known capture from another place adds its provenance.
         """
-        ids = [one.snapshot_id for one in captures]
-        known = self.known(ids)
-        new = list({one.snapshot_id: one for one in captures if one.snapshot_id not in known}.values())
+        first: dict[str, Capture] = {}
+        for one in captures:
+            first.setdefault(one.snapshot_id, one)
+        known = self.known(list(first))
+        new = [one for one in first.values() if one.snapshot_id not in known]
         packs = [self.raw.write(new)] if new else []
         for pack in packs:
             self.append(pack, new)
-        seen_again = [
-            Sighting(one.snapshot_id, one.origin, _json(one.provenance)) for one in captures if one.snapshot_id in known
-        ]
-        self.commit(packs, sightings=self._unknown_origins(seen_again))
+        seen_again = [one for one in captures if one.snapshot_id in known or one is not first[one.snapshot_id]]
+        self.commit(packs, sightings=self._new_origins(seen_again))
         return self.verdicts([one.snapshot_id for one in new])
 
     def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
         """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
+        self._refuse_if_behind()
         taken = self.raw.read(pack) if captures is None else captures
         listings = [one.body for one in taken if one.scope.kind != "other"]
         if frames is None and listings:
@@ -183,15 +186,21 @@ class Ledger:
         """
         if not (packs or decisions or sightings):
             return None
+        self._refuse_if_behind()
+        for decision in decisions:
+            if decision["reason"].encode("utf-8", "replace").decode() != decision["reason"]:
+                raise UsageError("the reason is not written in UTF-8")
         entry = {
             "recorded_at": iso(self._next_moment()),
-            "packs": list(packs),
+            "packs": self._concerned(packs),
             "decisions": [dict(one) for one in decisions],
             "sightings": [vars(one) for one in sightings],
         }
         with self._transaction():
             moment = self._apply(entry)
+            self._is_behind = True
             self.raw.journal.append(entry)
+        self._is_behind = False
         return moment
 
     def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
@@ -248,6 +257,28 @@ class Ledger:
         self._connection.execute("INSERT INTO catalogue.core.commits VALUES (?)", [moment])
         return moment
 
+    def _refuse_if_behind(self) -> None:
+        """Nothing may follow a commit that may be in the journal and not in the ledger: it would be passed over."""
+        if self._is_behind:
+            raise CatalogueError("a commit failed half-way: open the warehouse again to catch up with its journal")
+
+    def _concerned(self, packs: Sequence[str]) -> list[str]:
+        """``packs`` and those appended before of which a listing waits for its verdict, in the order of appending."""
+        waiting = self.rows(
+            "SELECT DISTINCT c.pack FROM catalogue.raw.captures AS c "
+            "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no "
+            "ANTI JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no"
+        )
+        concerned = dict.fromkeys([*packs, *(pack for (pack,) in waiting)])
+        place = dict(
+            self.rows(
+                "SELECT pack, min(capture_no) FROM catalogue.raw.captures WHERE pack IN (SELECT unnest(?)) "
+                "GROUP BY pack",
+                [list(concerned)],
+            )
+        )
+        return sorted(concerned, key=lambda pack: place.get(pack, math.inf))
+
     def _catch_up(self) -> None:
         """Bring the ledger to what journal and raw store say."""
         latest, journaled = self._latest_commit(), set()
@@ -259,12 +290,10 @@ class Ledger:
                 with self._transaction():
                     self._apply(entry)
         spoken_for = journaled | self._in_hand
-        for pack in self.raw.packs():
-            if pack not in spoken_for:
-                self.append(pack)
-        # In the order of appending, so that a ledger built anew numbers everything alike.
-        appended = self.rows("SELECT pack FROM catalogue.raw.captures GROUP BY pack ORDER BY min(capture_no)")
-        self.commit([pack for (pack,) in appended if pack not in spoken_for])
+        left = [pack for pack in self.raw.packs() if pack not in spoken_for]
+        for pack in left:
+            self.append(pack)
+        self.commit(left)
 
     def _latest_commit(self) -> datetime | None:
         latest: datetime | None = self.rows("SELECT max(recorded_at) FROM catalogue.core.commits")[0][0]
@@ -274,16 +303,22 @@ class Ledger:
         now, latest = datetime.now(UTC), self._latest_commit()
         return now if latest is None else max(now, latest + timedelta(microseconds=1))
 
-    def _unknown_origins(self, sightings: Sequence[Sighting]) -> list[Sighting]:
+    def _new_origins(self, captures: Sequence[Capture]) -> list[Sighting]:
+        """Those of ``captures``, all in the ledger, that came in a way in which they had not come before."""
         known = set(
             self.rows(
                 "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
                 "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no "
                 "WHERE c.snapshot_id IN (SELECT unnest(?))",
-                [[one.snapshot_id for one in sightings]],
+                [[one.snapshot_id for one in captures]],
             )
         )
-        return [one for one in sightings if (one.snapshot_id, one.origin) not in known]
+        found: dict[tuple[str, str], Sighting] = {}
+        for one in captures:
+            if (one.snapshot_id, one.origin) not in known:
+                sighting = Sighting(one.snapshot_id, one.origin, json.dumps(dict(one.provenance)))
+                found.setdefault((one.snapshot_id, one.origin), sighting)
+        return list(found.values())
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -360,7 +395,3 @@ class Ledger:
             self._connection.close()
             self._connection = attach(self._path)
         return self.published
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), ensure_ascii=False)

@@ -80,6 +80,6 @@ class Published:
         """Write the rows of ``query`` to ``path``, replacing it."""
         quoted = str(path).replace("'", "''")
         try:
-            self._connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{quoted}' (FORMAT parquet)")
+            self._connection.execute(f"COPY ({query.strip().rstrip(';')}\n) TO '{quoted}' (FORMAT parquet)")
         except duckdb.Error as problem:
             raise UsageError(first_line(problem)) from None

@@ -83,7 +83,7 @@ def checks() -> tuple[SqlObject, ...]:
 
 def read_object(path: Path) -> SqlObject:
     """The object that the file at ``path`` describes. Raises ValueError if its header is missing or malformed."""
-    match = _HEADER.match(path.read_text())
+    match = _HEADER.match(path.read_text(encoding="utf-8"))
     if match is None:
         raise ValueError(f"{path} does not open with a /* header */")
     fields, columns = _header(match["header"])
@@ -137,7 +137,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
     connection.execute("USE catalogue")
     for script in scripts[version:]:
-        connection.execute(script.read_text())
+        connection.execute(script.read_text(encoding="utf-8"))
     _build_views(connection)
     connection.execute("DELETE FROM catalogue.main.schema_version")
     connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [len(scripts), fingerprint])

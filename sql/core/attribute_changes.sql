@@ -53,28 +53,38 @@ told AS (
     UNION ALL
     SELECT
         source, model_no, changed_at, last_seen_at, after_absence, attribute,
-        element_at(CAST(old.extra AS MAP(VARCHAR, JSON)), attribute) AS old_value,
-        element_at(CAST(new.extra AS MAP(VARCHAR, JSON)), attribute) AS new_value
+        CAST(old.extra AS MAP(VARCHAR, JSON))[attribute] AS old_value,
+        CAST(new.extra AS MAP(VARCHAR, JSON))[attribute] AS new_value
     FROM extra_names
     WHERE attribute <> 'links'
+),
+
+-- a value that its column could not hold stands in `extra` under the column's name
+joined AS (
+    SELECT
+        source, model_no, changed_at, last_seen_at, after_absence, attribute,
+        max(nullif(CAST(old_value AS VARCHAR), 'null')) AS old_value,
+        max(nullif(CAST(new_value AS VARCHAR), 'null')) AS new_value
+    FROM told
+    GROUP BY source, model_no, changed_at, last_seen_at, after_absence, attribute
 ),
 
 weighed AS (
     SELECT
         *,
         CASE
-            WHEN CAST(old_value AS VARCHAR) IN ('null', '""', '[]', '{}') THEN NULL
+            WHEN old_value IN ('""', '[]', '{}') THEN NULL
             WHEN json_structure(old_value) = '["VARCHAR"]'
                 THEN CAST(list_sort(list_distinct(json_extract(old_value, '$[*]'))) AS VARCHAR)
-            ELSE CAST(old_value AS VARCHAR)
+            ELSE old_value
         END AS old_meaning,
         CASE
-            WHEN CAST(new_value AS VARCHAR) IN ('null', '""', '[]', '{}') THEN NULL
+            WHEN new_value IN ('""', '[]', '{}') THEN NULL
             WHEN json_structure(new_value) = '["VARCHAR"]'
                 THEN CAST(list_sort(list_distinct(json_extract(new_value, '$[*]'))) AS VARCHAR)
-            ELSE CAST(new_value AS VARCHAR)
+            ELSE new_value
         END AS new_meaning
-    FROM told
+    FROM joined
     WHERE old_value IS DISTINCT FROM new_value
 )
 
@@ -84,8 +94,8 @@ SELECT
     attribute,
     changed_at,
     last_seen_at,
-    nullif(old_value, 'null') AS old_value,
-    nullif(new_value, 'null') AS new_value,
+    CAST(old_value AS JSON) AS old_value,
+    CAST(new_value AS JSON) AS new_value,
     after_absence
 FROM weighed
 WHERE old_meaning IS DISTINCT FROM new_meaning

@@ -1,7 +1,7 @@
 /*
 meaning: The life of every model that was ever listed.
 grain: a model, per source
-reads: core.spells, core.runs, core.open_runs, core.versions, core.states, core.prices
+reads: core.spells, core.runs, core.open_runs, core.versions, core.states
 columns:
   source: Where the model was listed.
   model_no: The model's number within this file.

@@ -37,7 +37,8 @@ compared AS (
         coalesce(
             started_by = 'change'
             AND price_status = lag(price_status) OVER w
-            AND price_usd IS NOT DISTINCT FROM lag(price_usd) OVER w,
+            AND price_usd IS NOT DISTINCT FROM lag(price_usd) OVER w
+            AND (price_status <> 'unreadable' OR price_text = lag(price_text) OVER w),
             FALSE
         ) AS goes_on
     FROM observed
@@ -57,7 +58,8 @@ SELECT
     source,
     model_no,
     price_kind,
-    max(CASE WHEN NOT goes_on THEN unit END) AS unit,
+    -- whether an image price is per token shows beside the prompt price, which may change meanwhile
+    max_by(unit, valid_from) AS unit,
     max(CASE WHEN NOT goes_on THEN price_text END) AS price_text,
     max(CASE WHEN NOT goes_on THEN price_usd END) AS price_usd,
     max(CASE WHEN NOT goes_on THEN price_status END) AS price_status,

@@ -6,7 +6,6 @@ reads: affected_runs, core.versions, core.price_rules
 WITH runs AS (
     SELECT
         r.source, r.model_no, r.valid_from, r.valid_to, r.last_seen_at, r.started_by, v.price_list_no,
-        lag(r.valid_to) OVER w AS previous_valid_to,
         row_number() OVER w AS run_no
     FROM affected_runs AS r
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
@@ -18,8 +17,14 @@ told AS (
         r.*, p.rule_no, p.min_prompt_tokens, p.utc_start, p.utc_end, p.utc_days, p.unknown_conditions, p.price_kind,
         p.price_text, p.price_usd, p.price_status,
         concat_ws(
-            '|', p.min_prompt_tokens, p.utc_start, p.utc_end, list_sort(p.utc_days), p.unknown_conditions,
-            p.price_status, p.price_usd, CASE WHEN p.price_status = 'unreadable' THEN p.price_text END
+            '|',
+            coalesce(CAST(p.min_prompt_tokens AS VARCHAR), '-'),
+            coalesce(CAST(p.utc_start AS VARCHAR), '-'),
+            coalesce(CAST(p.utc_end AS VARCHAR), '-'),
+            CASE WHEN len(p.utc_days) > 0 THEN CAST(list_sort(p.utc_days) AS VARCHAR) ELSE '-' END,
+            coalesce(CAST(p.unknown_conditions AS VARCHAR), '-'),
+            p.price_status,
+            coalesce(CAST(p.price_usd AS VARCHAR), p.price_text)
         ) AS meaning
     FROM runs AS r
     JOIN catalogue.core.price_rules AS p ON p.price_list_no = r.price_list_no

@@ -2,7 +2,7 @@
 meaning: For each scheduled price that moved: when its model was seen outside every window, and at what price. The last
     such price before a change is the base that the schedule leaves for the hours that no window covers.
 grain: a change of an affected model's price under a schedule that stayed the same, which gives it none of its values
-reads: affected_runs, fresh_price_intervals, core.versions, core.price_lists, core.prices, core.price_rules,
+reads: affected_runs, fresh_price_intervals, core.versions, core.prices, core.price_rules,
     core.verdicts, raw.captures
 */
 WITH windows AS (

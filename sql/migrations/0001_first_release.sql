@@ -88,11 +88,13 @@ CREATE TABLE core.verdicts (
 );
 
 -- A stretch in which every snapshot that covers a model lists it in one version. started_by: first, change, return.
--- ended_by: change, absence; null while it lasts. last_seen_at is null while it lasts.
+-- ended_by: change, absence; null while it lasts. last_seen_at is null while it lasts. text_listed_from: since when
+-- listings of text models cover it; null if they do not.
 CREATE TABLE core.runs (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, version_no INTEGER NOT NULL, valid_from TIMESTAMPTZ NOT NULL,
     valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, started_by VARCHAR NOT NULL, ended_by VARCHAR,
-    is_left_censored BOOLEAN NOT NULL, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+    is_left_censored BOOLEAN NOT NULL, text_listed_from TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL,
+    known_to TIMESTAMPTZ
 );
 
 CREATE TABLE core.spells (

@@ -116,7 +116,7 @@ def test_marts_are_what_the_oracle_tells(simulation: Simulation, load: Callable[
 
 @simulated_alone
 def test_price_changes_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
-    """Truths 6 and 11. Seen red with `is_schedule_flip` in `price_changes.sql` leaving out the base."""
+    """Truths 6 and 11. Seen red with `after_absence` in `price_changes.sql` never true."""
     loaded, scope = load(simulation), simulation.scopes[0]
     expected = [
         (c.changed_at, c.last_seen_at, c.model_id, c.price_kind, *map(_status_and_usd, (c.old, c.new)), c.after_absence)
@@ -136,7 +136,8 @@ def test_price_changes_are_those_simulated(simulation: Simulation, load: Callabl
 
 @simulated_alone
 def test_flips_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
-    """Truth 11. Seen red with `rules_key` in `flatten` keeping the spelling of prices."""
+    """Truth 11. Seen red with `price_changes.sql` leaving out the base or asking no value of the windows, and with
+    `rules_key` in `flatten` keeping the spelling of prices."""
     loaded, scope = load(simulation), simulation.scopes[0]
     changes = loaded.catalogue.expected_price_changes(loaded.times, scope)
     expected = {(c.changed_at, c.model_id, c.price_kind) for c in changes if c.is_schedule_flip}
@@ -161,7 +162,7 @@ def test_events_are_those_simulated(simulation: Simulation, load: Callable[[Simu
 
 @simulated_alone
 def test_expirations_are_those_simulated(simulation: Simulation, load: Callable[[Simulation], Loaded]) -> None:
-    """Truth 2, in what is derived from it. Seen red with `passed_still_listed` in `expirations.sql` counting today."""
+    """Truth 2, in what is derived from it. Seen red with every state in `expirations.sql` an announcement."""
     loaded, scope = load(simulation), simulation.scopes[0]
     keys = ("model_id", "expiration_date", "announced_at", "previous_expiration_date", "status", "removed_at")
     found = [tuple(row[key] for key in keys) for row in loaded.marts["expirations"]]

@@ -9,10 +9,12 @@ come back, are respelled, or stay; most answers lack at most one model, so that 
 from __future__ import annotations
 
 import json
+import random
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ START = datetime(2026, 8, 3, 8, tzinfo=UTC)
 """A Monday, one hour before the window of most rules."""
 
 IDS = ("a/one", "a/one:free", "~a/latest", "b/two", "c/three", "c/four")
+
+KINDS = ("prompt", "completion", "image", "image_token", "tokens_of_tea")
 
 PRICES = ("0.10", "0.1", "0.2", "0", "-0", "-1", "0.0000000208333333333333", None)
 
@@ -59,91 +63,81 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "top_provider": (None, {"context_length": 1}, {"is_moderated": True, "max_completion_tokens": None}),
 }
 
+Versions = Mapping[str, Sequence[dict[str, Any]]]
+"""The versions in which each model is shown, by id."""
+
 HOURS = (0, 2, 10.5, 26, 34.5, 50, 58, 24 * 6 + 1, 24 * 7, 24 * 8, 24 * 8 + 10, 24 * 16)
 """When answers are given. Some lie more than seven days apart, many on different sides of a window's edge."""
 
 NO_LISTINGS = (b"", b'{"data": [', b"[]", b'{"data": []}', b'{"error": {"code": 500, "message": "no"}}', b"[1]")
 
 
-def models(model_id: str) -> st.SearchStrategy[dict[str, Any]]:
-    """One model, as one answer shows it."""
-    outputs = st.sampled_from((["text"], ["text"], ["image"], ["image", "text"]))
-    kinds = ("prompt", "prompt", "completion", "image", "tokens_of_tea")
-    pricing = st.dictionaries(st.sampled_from(kinds), st.sampled_from(PRICES), max_size=3)
-    fields = {name: st.sampled_from(values) for name, values in FIELDS.items()}
-    return st.builds(
-        lambda shown, outputs, pricing, rules: {
-            "id": model_id,
-            **shown,
-            "architecture": {"output_modalities": outputs},
-            "pricing": pricing | ({"overrides": rules} if rules else {}),
-        },
-        st.fixed_dictionaries({}, optional=fields),
-        outputs,
-        pricing,
-        st.sampled_from(RULES),
-    )
-
-
 @st.composite
-def histories(draw: st.DrawFn, *, min_size: int = 1, max_size: int = 8) -> list[Answer]:
-    """Distinct answers in the order in which they are loaded, which is any."""
-    ids = IDS[: draw(st.integers(1, len(IDS)))]
-    pool = [model for model_id in ids for model in draw(st.lists(models(model_id), min_size=1, max_size=3))]
-    shown = {one: [model for model in pool if model["id"] == one] for one in ids}
-    answers = draw(st.lists(_answers(shown), min_size=min_size, max_size=max_size))
+def histories(draw: st.DrawFn) -> list[Answer]:
+    """Up to fourteen distinct answers, in the order in which they are loaded, which is any.
+
+    Hypothesis chooses a seed and no more: left to choose everything it prefers histories too short to have any.
+    """
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    shown = {one: [_model(one, chance) for _ in range(chance.randint(1, 3))] for one in IDS[: chance.randint(1, 6)]}
+    hours = chance.sample(HOURS, chance.randint(2, len(HOURS)))
+    all_share = chance.choice((0, 0.5, 0.8, 1))
+    answers = [_answer(shown, hours, all_share, chance) for _ in range(chance.randint(2, 14))]
     unique = {(one.observed_at, one.lists_every_modality, one.body): one for one in answers}
     return list(unique.values())
 
 
-@st.composite
-def _answers(draw: st.DrawFn, shown: dict[str, list[dict[str, Any]]]) -> Answer:
-    at = START + timedelta(hours=draw(st.sampled_from(HOURS)))
-    lists_all = draw(st.sampled_from((True, True, False)))
-    decision = draw(st.sampled_from((None,) * 8 + ("accept", "reject")))
-    body = draw(st.one_of(_listings(shown, lists_all), _listings(shown, lists_all), _damaged(shown)))
-    return Answer(at, lists_all, body, decision)
+def _model(model_id: str, chance: random.Random) -> dict[str, Any]:
+    """A version of a model; a quarter of the fields are not there."""
+    fields = {name: chance.choice(values) for name, values in FIELDS.items() if chance.random() < 0.75}
+    pricing: dict[str, Any] = {kind: chance.choice(PRICES) for kind in KINDS if chance.random() < 0.6}
+    if chance.random() < 0.5:
+        pricing["overrides"] = chance.choice(RULES)
+    outputs = chance.choice((["text"], ["text"], ["image"], ["image", "text"]))
+    return {"id": model_id, **fields, "architecture": {"output_modalities": outputs}, "pricing": pricing}
 
 
-@st.composite
-def _listings(draw: st.DrawFn, shown: dict[str, list[dict[str, Any]]], lists_all: bool) -> bytes:
-    gone = draw(st.lists(st.sampled_from(tuple(shown)), max_size=draw(st.sampled_from((0, 0, 1, 1, 2, 6)))))
-    listed = [draw(st.sampled_from(versions)) for one, versions in shown.items() if one not in gone]
-    if not lists_all:
+def _answer(shown: Versions, hours: Sequence[float], all_share: float, chance: random.Random) -> Answer:
+    """Most are listings that lack at most one model; one in six is damaged, on some a person decided.
+
+    One in ten text-only listings has models without text output, too.
+    """
+    lists_all = chance.random() < all_share
+    listed = [chance.choice(versions) for versions in shown.values()]
+    for _ in range(chance.choice((0, 0, 0, 1, 1, 1, 2, 5))):
+        listed = [one for one in listed if one["id"] != chance.choice(listed)["id"]] if listed else []
+    if not lists_all and chance.random() < 0.9:
         listed = [one for one in listed if "text" in one["architecture"]["output_modalities"]]
-    listed = draw(st.permutations(listed))
-    envelope = draw(st.sampled_from(({}, {"total_count": len(listed), "served_by": 1})))
-    return _json({"data": listed, **envelope})
+    chance.shuffle(listed)
+    envelope = chance.choice(({}, {"total_count": len(listed), "served_by": 1}))
+    body = json.dumps({"data": listed, **envelope}).encode()
+    if listed and chance.random() < 1 / 6:
+        body = _damaged(listed, chance)
+    decision = chance.choice((None,) * 8 + ("accept", "reject"))
+    return Answer(START + timedelta(hours=chance.choice(hours)), lists_all, body, decision)
 
 
-@st.composite
-def _damaged(draw: st.DrawFn, shown: dict[str, list[dict[str, Any]]]) -> bytes:
-    listed = [draw(st.sampled_from(versions)) for versions in shown.values()]
-    unreadable = {**listed[0], "pricing": {"prompt": draw(st.sampled_from(("abc", "1e99", "")))}}
-    damaged = (
-        *NO_LISTINGS,
-        _json(listed)[:-5],
-        _json([*listed, {**listed[0], "name": "twice"}]),
-        _json({"data": listed, "total_count": len(listed) + 1}),
-        _json({"data": [unreadable, *listed[1:]]}),
-        _json(listed[: len(listed) // 2]),
+def _damaged(listed: Sequence[dict[str, Any]], chance: random.Random) -> bytes:
+    first = listed[0]
+    unreadable = {**first, "pricing": {"prompt": chance.choice(("abc", "1e99", ""))}}
+    bodies: tuple[Any, ...] = (
+        [*listed, {**first, "name": "twice"}],
+        {"data": listed, "total_count": len(listed) + 1},
+        {"data": [unreadable, *listed[1:]]},
     )
-    return draw(st.sampled_from(damaged))
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    whole = json.dumps(chance.choice(bodies)).encode()
+    return chance.choice((whole, whole, whole[:-5], *NO_LISTINGS))
 
 
 @st.composite
 def batches_of(draw: st.DrawFn, answers: Sequence[Answer]) -> list[list[Answer]]:
-    """The answers in another order, cut anywhere."""
-    left, batches = list(draw(st.permutations(answers))), []
-    while left:
-        size = draw(st.integers(1, len(left)))
-        batches.append(left[:size])
-        left = left[size:]
-    return batches
+    """The answers in another order, in one to four batches."""
+    shuffled = draw(st.permutations(answers))
+    cuts = sorted(
+        draw(st.sets(st.integers(1, max(1, len(answers) - 1)), min_size=min(1, len(answers) - 1), max_size=3))
+    )
+    batches = [shuffled[start:end] for start, end in pairwise((0, *cuts, len(answers)))]
+    return [batch for batch in batches if batch]
 
 
 def capture_of(answer: Answer) -> Capture:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipelines.ledger.ledger import Ledger
@@ -20,9 +20,13 @@ from tests.property.small import batches_of, histories, load, warehouse_of
 ALL_MARTS = (*KEYS, *UNTOLD_MARTS)
 
 
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""No shrinking: an answer would have to be loaded some hundred times more, and a seed cannot become simpler."""
+
+
 def examples(number: int) -> settings:
     """Each example builds a warehouse on disk or two, and each batch is a commit of some tenths of a second."""
-    return settings(max_examples=number, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    return settings(max_examples=number, phases=PHASES)
 
 
 FACTS = (
@@ -53,8 +57,8 @@ def verdicts_of(ledger: Ledger) -> list[tuple[Any, ...]]:
 @examples(40)
 @given(data=st.data(), answers=histories())
 def test_any_order_and_batches_give_what_the_oracle_tells(data: st.DataObject, answers: list[Answer]) -> None:
-    """Truths 3, 5, 6, 8 and 11. Seen red with `_derive_runs` keeping runs that began before the altered instant, and
-    with `judge` taking captures in the order of loading."""
+    """Truths 3, 5, 6, 8 and 11. Seen red with `judge` taking captures in the order of loading, with seven days a
+    little less, with a fifth of the models a collapse, and with `history._step` left-censoring after any snapshot."""
     with warehouse_of(data.draw(batches_of(answers))) as ledger:
         expected = [(a.observed_at, a.lists_every_modality, a.sha256, verdict) for a, _, verdict in judge(answers)]
         assert verdicts_of(ledger) == sorted(expected)
@@ -62,9 +66,12 @@ def test_any_order_and_batches_give_what_the_oracle_tells(data: st.DataObject, a
 
 
 @examples(10)
-@given(data=st.data(), answers=histories(min_size=2))
+@given(data=st.data(), answers=histories())
 def test_any_order_and_batches_give_the_same(data: st.DataObject, answers: list[Answer]) -> None:
-    """Truth 3, for what no oracle tells as well. Seen red with `schema_drift.sql` taking the first loaded sight."""
+    """Truth 3, for what no oracle tells as well.
+
+    Seen red with `schema_drift.sql` preferring the model that was met first.
+    """
     with warehouse_of([answers]) as at_once, warehouse_of(data.draw(batches_of(answers))) as piecemeal:
         assert verdicts_of(piecemeal) == verdicts_of(at_once)
         assert_same_history(ledger_marts(piecemeal, ALL_MARTS), ledger_marts(at_once, ALL_MARTS))
@@ -73,7 +80,7 @@ def test_any_order_and_batches_give_the_same(data: st.DataObject, answers: list[
 @examples(15)
 @given(data=st.data(), answers=histories())
 def test_twice_is_once(data: st.DataObject, answers: list[Answer]) -> None:
-    """Truth 4. Seen red with `Ledger.load` committing whatever it was given."""
+    """Truth 4. Seen red with `Ledger.load` storing and committing known captures."""
     undecided = [one._replace(decision=None) for one in answers]
     with warehouse_of(data.draw(batches_of(undecided))) as ledger:
         before = {table: rows_of(ledger, table) for table in (*FACTS, *DERIVED)}
@@ -85,7 +92,7 @@ def test_twice_is_once(data: st.DataObject, answers: list[Answer]) -> None:
 
 
 @examples(15)
-@given(data=st.data(), answers=histories(min_size=2))
+@given(data=st.data(), answers=histories())
 def test_facts_are_only_added_and_what_was_known_stays(data: st.DataObject, answers: list[Answer]) -> None:
     """Truth 2: no fact changes or goes, and of a derived row only the end of its time of being known.
 

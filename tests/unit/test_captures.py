@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.captures import PACK_SIZE, Capture, DamagedPackError, Journal, RawStore, iso, write_durably
+from pipelines.errors import CatalogueError
 from pipelines.scopes import ALL_MODELS, ALL_MODELS_COUNT, TEXT_MODELS, Scope
 
 NOON = datetime(2026, 8, 5, 12, 0, 0, 123456, tzinfo=UTC)
@@ -243,10 +244,24 @@ def test_the_bytes_reach_the_disk_before_the_name_and_the_folder_after_it(tmp_pa
 # --- the journal ---
 
 
+LINE: dict = {"recorded_at": "2026-08-01T00:00:00.000000Z", "packs": []}
+WRITTEN = b'{"recorded_at":"2026-08-01T00:00:00.000000Z","packs":[]}\n'
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"oh", b"5", b"{}", WRITTEN[:-2] + b"x", b'{"recorded_at":"?","packs":[]}', b"\xff"]
+)
+def test_a_damaged_line_is_named(tmp_path, damaged):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.path.write_bytes(WRITTEN + damaged + b"\n" + WRITTEN)
+    with pytest.raises(CatalogueError, match=r"line 2 of .*journal.jsonl is damaged"):
+        journal.entries()
+
+
 def test_a_journal_gives_back_its_lines_in_order(tmp_path):
     journal = Journal(tmp_path / "raw" / "journal.jsonl")
     assert journal.entries() == []
-    lines: list[dict] = [{"n": 1}, {"text": "line\nbreak \u2028 é"}, {"nested": {"a": [1]}}]
+    lines = [LINE, LINE | {"text": "line\nbreak \u2028 é"}, LINE | {"nested": {"a": [1]}}]
     for line in lines:
         journal.append(line)
     assert journal.entries() == lines
@@ -256,12 +271,12 @@ def test_a_journal_gives_back_its_lines_in_order(tmp_path):
 @pytest.mark.parametrize("torn", [b"{", b'{"n":2', b'{"n":2}', '{"é'.encode()[:-1]])
 def test_a_torn_last_line_does_not_count_and_is_repaired(tmp_path, torn):
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.append({"n": 1})
+    journal.append(LINE)
     with journal.path.open("ab") as file:
         file.write(torn)
-    assert journal.entries() == [{"n": 1}]
-    journal.append({"n": 3})
-    assert journal.path.read_bytes() == b'{"n":1}\n{"n":3}\n'
+    assert journal.entries() == [LINE]
+    journal.append(LINE)
+    assert journal.path.read_bytes() == WRITTEN + WRITTEN
 
 
 def test_an_appended_line_is_on_the_disk(tmp_path, monkeypatch):
@@ -274,5 +289,5 @@ def test_an_appended_line_is_on_the_disk(tmp_path, monkeypatch):
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    journal.append({"n": 1})
-    assert synced == [b'{"n":1}\n', b"folder"]
+    journal.append(LINE)
+    assert synced == [WRITTEN, b"folder"]

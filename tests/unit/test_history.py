@@ -46,27 +46,32 @@ def reference(snapshots: Sequence[Snapshot]) -> list[tuple]:
     runs: list[tuple] = []
     for model in range(1, MODELS + 1):
         version = start = seen = 0
+        text_from: int | None = None
         cause, censored = "first", False
         before: list[Snapshot] = []
         for now in sorted(snapshots, key=lambda one: one.moment):
             lists = now.versions[model - 1]
             listed = start > 0
-            would_show = now.is_all or version in TEXT
+            would_show = now.is_all or text_from is not None
             if listed and not lists and would_show:
-                runs.append((model, version, start, now.moment, seen, cause, "absence", censored))
+                runs.append((model, version, start, now.moment, seen, cause, "absence", censored, text_from))
                 start = 0
             elif lists and listed and lists != version:
-                runs.append((model, version, start, now.moment, seen, cause, "change", censored))
+                runs.append((model, version, start, now.moment, seen, cause, "change", censored, text_from))
                 cause, version, start, censored = "change", lists, now.moment, False
+                text_from = now.moment if lists in TEXT else None
             elif lists and not listed:
                 cause = "return" if version else "first"
                 covered = any(one.is_all or lists in TEXT for one in before)
                 version, start, censored = lists, now.moment, cause == "first" and not covered
+                text_from = now.moment if lists in TEXT else None
             if lists:
                 seen = now.moment
+                if text_from is None and not now.is_all:
+                    text_from = now.moment
             before.append(now)
         if start:
-            runs.append((model, version, start, None, None, cause, None, censored))
+            runs.append((model, version, start, None, None, cause, None, censored, text_from))
     return sorted(runs, key=lambda row: (row[0], row[2]))
 
 
@@ -108,7 +113,11 @@ def test_models_that_nothing_touches_are_passed_over(history, cut):
     state.touched[:] = False
     since = history[cut].moment if cut < len(history) else 10 * (cut + 1)
     whole = [row for row in reference(history) if row[3] is None or row[3] >= since]
-    touched = {row[0] for row in reference(history) if row[2] >= since or (row[3] is not None and row[3] >= since)}
+    touched = {
+        row[0]
+        for row in reference(history)
+        if row[2] >= since or (row[3] is not None and row[3] >= since) or (row[8] is not None and row[8] >= since)
+    }
     assert run(history[cut:], copy.deepcopy(state)) == [row for row in whole if row[0] in touched]
 
 
@@ -129,17 +138,17 @@ def test_nothing_gives_nothing():
 
 def test_the_first_snapshot_makes_nobody_new():
     assert run([Snapshot(1, True, (1, 2, 0)), Snapshot(2, True, (1, 2, 3))]) == [
-        (1, 1, 1, None, None, "first", None, True),
-        (2, 2, 1, None, None, "first", None, True),
-        (3, 3, 2, None, None, "first", None, False),
+        (1, 1, 1, None, None, "first", None, True, 1),
+        (2, 2, 1, None, None, "first", None, True, None),
+        (3, 3, 2, None, None, "first", None, False, 2),
     ]
 
 
 def test_a_text_listing_says_nothing_of_other_models():
     history = [Snapshot(1, True, (1, 2, 0)), Snapshot(2, False, (0, 0, 0)), Snapshot(3, True, (0, 0, 0))]
     assert run(history) == [
-        (1, 1, 1, 2, 1, "first", "absence", True),
-        (2, 2, 1, 3, 1, "first", "absence", True),
+        (1, 1, 1, 2, 1, "first", "absence", True, 1),
+        (2, 2, 1, 3, 1, "first", "absence", True, None),
     ]
 
 
@@ -150,7 +159,7 @@ def test_a_model_that_no_earlier_snapshot_covered_is_left_censored_when_first_se
 
 def test_coverage_is_not_forgotten():
     history = [Snapshot(1, True, (1, 0, 0)), Snapshot(2, False, (1, 0, 0)), Snapshot(3, True, (1, 2, 0))]
-    assert run(history)[1] == (2, 2, 3, None, None, "first", None, False)
+    assert run(history)[1] == (2, 2, 3, None, None, "first", None, False, None)
 
 
 def test_what_a_model_was_last_decides_who_covers_it():
@@ -160,11 +169,18 @@ def test_what_a_model_was_last_decides_who_covers_it():
     assert run(to_text)[-1][3] == 3
 
 
+def test_what_a_listing_of_text_models_once_showed_it_covers():
+    """A model that outputs no text and yet stands in such a listing, as some do."""
+    history = [Snapshot(1, True, (2, 0, 0)), Snapshot(2, False, (0, 0, 0)), Snapshot(3, False, (2, 0, 0))]
+    assert run(history) == [(1, 2, 1, None, None, "first", None, True, 3)]
+    assert run([*history, Snapshot(4, False, (0, 0, 0))]) == [(1, 2, 1, 4, 3, "first", "absence", True, 3)]
+
+
 def test_a_return_is_not_left_censored():
     history = [Snapshot(1, True, (1, 0, 0)), Snapshot(2, True, (0, 0, 0)), Snapshot(3, True, (1, 0, 0))]
     assert run(history) == [
-        (1, 1, 1, 2, 1, "first", "absence", True),
-        (1, 1, 3, None, None, "return", None, False),
+        (1, 1, 1, 2, 1, "first", "absence", True, 1),
+        (1, 1, 3, None, None, "return", None, False, 3),
     ]
 
 

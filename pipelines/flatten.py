@@ -418,7 +418,8 @@ def _fields(model: dict[str, Any]) -> dict[str, Any]:
         if name in (*_GROUPS, "alias_target") and isinstance(value, dict):
             fields |= {f"{name}.{inner}": one for inner, one in value.items()}
         elif name not in {"id", "pricing"} and (value is not None or name not in _GROUPS):
-            is_ambiguous = name not in _KNOWN_FIELDS and (name in _ATTRIBUTES or "." in name)
+            is_inner = "." in name and name.partition(".")[0] in (*_GROUPS, "alias_target", "pricing")
+            is_ambiguous = is_inner or (name in _ATTRIBUTES and name not in _KNOWN_FIELDS)
             fields[f"$.{name}" if is_ambiguous else name] = value
     return fields
 

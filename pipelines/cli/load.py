@@ -54,7 +54,16 @@ def _lock_option(command: Any) -> Any:
 @click.option(
     "--base-url", envvar="CATALOGUE_BASE_URL", show_envvar=True, help="The API's address, if not OpenRouter's own."
 )
-def snapshot(warehouse: Path, base_url: str | None) -> int:
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    envvar="CATALOGUE_FETCH_RETRIES",
+    show_envvar=True,
+    help="How often to try the whole fetch again after a failure that may pass; each single request is retried anyway.",
+)
+def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
     """Take the live catalogue once: the same Dagster assets as the daily schedule, run here and now.
 
     \b
@@ -67,10 +76,12 @@ def snapshot(warehouse: Path, base_url: str | None) -> int:
     from pipelines.defs.run import snapshot_once
     from pipelines.settings import Settings
 
-    settings = replace(Settings.from_environment(), warehouse=warehouse)
+    settings = replace(Settings.from_environment(), warehouse=warehouse, fetch_retries=retries)
     if base_url is not None:
         settings = replace(settings, base_url=base_url)
     result = snapshot_once(settings)
+    for warning in result.warnings:
+        click.echo(f"catalogue: {harmless(warning)}", err=True)
     if result.verdict is None:
         raise CatalogueError(result.error or "the snapshot failed")
     if result.verdict.verdict == "quarantined":

@@ -124,7 +124,9 @@ def money(usd: Decimal | None, status: str, unit: str) -> str:
         return status
     if usd is None:
         return "-"
-    return f"${plain(usd * 1_000_000)} /M" if unit in _PER_MILLION else f"${plain(usd)} /{unit}"
+    amount, per = (usd * 1_000_000, "M") if unit in _PER_MILLION else (usd, unit)
+    text = plain(amount)
+    return f"${text}{'0' if text[-2:-1] == '.' else ''} /{per}"
 
 
 def harmless(text: str) -> str:

@@ -113,6 +113,17 @@ def test_a_snapshot_that_does_not_list_a_model_shows_no_price_of_it() -> None:
     assert_told([*shown, answer(11, model("c/d"), text_only=True)])
 
 
+@pytest.mark.parametrize(
+    ("hours", "lost", "verdict"), [(168, 1, "accepted"), (168, 2, "quarantined"), (168.01, 2, "accepted")]
+)
+def test_a_collapse_is_one_of_more_than_a_fifth_within_seven_days(hours: float, lost: int, verdict: str) -> None:
+    """Truth 8. Seen red with a fifth itself a collapse, and with seven days a little less."""
+    models = [model(f"a/{number}") for number in range(5)]
+    answers = [answer(0, *models), answer(hours, *models[lost:])]
+    assert [found for *_, found in judge(answers)] == ["accepted", verdict]
+    assert_told(answers)
+
+
 @pytest.mark.parametrize("is_first_longer", [True, False])
 def test_twins_are_not_judged_against_each_other(is_first_longer: bool) -> None:
     """Truths 4 and 8: of two captures at one instant the other is superseded, even where it lists far fewer.

@@ -44,7 +44,7 @@ RULES: tuple[Any, ...] = (
     [{"utc_start": 900, "prompt": "0.2"}],
     [{"max_latency_ms": 900, "prompt": "0.2"}],
     [{"utc_days": ["tuesday", "monday"], "prompt": "0.2"}],
-    [{"utc_days": ["monday", "tuesday"], "prompt": "abc", "image": None}],
+    [{"utc_days": ["monday", "tuesday"], "prompt": "0.20", "image": None}],
 )
 
 FIELDS: dict[str, tuple[Any, ...]] = {
@@ -72,19 +72,36 @@ HOURS = (0, 2, 10.5, 26, 34.5, 50, 58, 24 * 6 + 1, 24 * 7, 24 * 8, 24 * 8 + 10, 
 NO_LISTINGS = (b"", b'{"data": [', b"[]", b'{"data": []}', b'{"error": {"code": 500, "message": "no"}}', b"[1]")
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[Answer]:
-    """Up to fourteen distinct answers, in the order in which they are loaded, which is any.
+class History:
+    """Answers in the order in which they are loaded, which is any, and one way to cut them into batches.
 
-    Hypothesis chooses a seed and no more: left to choose everything it prefers histories too short to have any.
+    Shown by its seed alone, which is all that Hypothesis chooses: left to choose everything it prefers histories too
+    short to have any. ``chance`` is for what else a test has to choose.
     """
-    chance = random.Random(draw(st.integers(0, 2**32)))
-    shown = {one: [_model(one, chance) for _ in range(chance.randint(1, 3))] for one in IDS[: chance.randint(1, 6)]}
-    hours = chance.sample(HOURS, chance.randint(2, len(HOURS)))
-    all_share = chance.choice((0, 0.5, 0.8, 1))
-    answers = [_answer(shown, hours, all_share, chance) for _ in range(chance.randint(2, 14))]
-    unique = {(one.observed_at, one.lists_every_modality, one.body): one for one in answers}
-    return list(unique.values())
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        chance = self.chance = random.Random(seed)
+        ids = IDS[: chance.choice((1, 2, 5, 5, 5, 6, 6))]
+        shown = {one: [_model(one, chance) for _ in range(chance.randint(1, 3))] for one in ids}
+        hours = chance.sample(HOURS, chance.randint(3, len(HOURS)))
+        all_share = chance.choice((0, 0.5, 0.5, 0.8, 1))
+        answers = [_answer(shown, hours, all_share, chance) for _ in range(chance.randint(5, 16))]
+        unique = {(one.observed_at, one.lists_every_modality, one.body): one for one in answers}
+        self.answers = list(unique.values())
+
+    def __repr__(self) -> str:
+        return f"History({self._seed})"
+
+    def batches(self) -> list[list[Answer]]:
+        """The answers in another order, in two to four batches, or in one if there is but one answer."""
+        shuffled = self.chance.sample(self.answers, len(self.answers))
+        places = range(1, len(shuffled))
+        cuts = sorted(self.chance.sample(places, min(len(places), self.chance.randint(1, 3))))
+        return [shuffled[start:end] for start, end in pairwise((0, *cuts, len(shuffled)))]
+
+
+histories = st.builds(History, st.integers(0, 2**32))
 
 
 def _model(model_id: str, chance: random.Random) -> dict[str, Any]:
@@ -98,28 +115,29 @@ def _model(model_id: str, chance: random.Random) -> dict[str, Any]:
 
 
 def _answer(shown: Versions, hours: Sequence[float], all_share: float, chance: random.Random) -> Answer:
-    """Most are listings that lack at most one model; one in six is damaged, on some a person decided.
+    """Most are listings that lack at most one model; one in eight is damaged, on some a person decided.
 
     One in ten text-only listings has models without text output, too.
     """
     lists_all = chance.random() < all_share
     listed = [chance.choice(versions) for versions in shown.values()]
-    for _ in range(chance.choice((0, 0, 0, 1, 1, 1, 2, 5))):
+    for _ in range(chance.choice((0, 0, 0, 0, 1, 1, 1, 1, 2, 5))):
         listed = [one for one in listed if one["id"] != chance.choice(listed)["id"]] if listed else []
     if not lists_all and chance.random() < 0.9:
         listed = [one for one in listed if "text" in one["architecture"]["output_modalities"]]
     chance.shuffle(listed)
     envelope = chance.choice(({}, {"total_count": len(listed), "served_by": 1}))
     body = json.dumps({"data": listed, **envelope}).encode()
-    if listed and chance.random() < 1 / 6:
+    if listed and chance.random() < 1 / 8:
         body = _damaged(listed, chance)
-    decision = chance.choice((None,) * 8 + ("accept", "reject"))
+    decision = chance.choice((None,) * 17 + ("accept", "accept", "reject"))
     return Answer(START + timedelta(hours=chance.choice(hours)), lists_all, body, decision)
 
 
 def _damaged(listed: Sequence[dict[str, Any]], chance: random.Random) -> bytes:
     first = listed[0]
-    unreadable = {**first, "pricing": {"prompt": chance.choice(("abc", "1e99", ""))}}
+    price = {"prompt": chance.choice(("abc", "1e99", ""))}
+    unreadable = {**first, "pricing": chance.choice((price, {"overrides": [price]}))}
     bodies: tuple[Any, ...] = (
         [*listed, {**first, "name": "twice"}],
         {"data": listed, "total_count": len(listed) + 1},
@@ -127,17 +145,6 @@ def _damaged(listed: Sequence[dict[str, Any]], chance: random.Random) -> bytes:
     )
     whole = json.dumps(chance.choice(bodies)).encode()
     return chance.choice((whole, whole, whole[:-5], *NO_LISTINGS))
-
-
-@st.composite
-def batches_of(draw: st.DrawFn, answers: Sequence[Answer]) -> list[list[Answer]]:
-    """The answers in another order, in one to four batches."""
-    shuffled = draw(st.permutations(answers))
-    cuts = sorted(
-        draw(st.sets(st.integers(1, max(1, len(answers) - 1)), min_size=min(1, len(answers) - 1), max_size=3))
-    )
-    batches = [shuffled[start:end] for start, end in pairwise((0, *cuts, len(answers)))]
-    return [batch for batch in batches if batch]
 
 
 def capture_of(answer: Answer) -> Capture:

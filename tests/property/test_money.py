@@ -64,7 +64,7 @@ def test_spelling_does_not_change_a_price(text: str, zeros: int) -> None:
 def test_a_json_number_keeps_every_digit(literal: str) -> None:
     """Truth 6: no float touches a price, not even one that the source wrote as a number.
 
-    Seen red with `_restore_numbers` left out.
+    Seen red with `_spell_numbers` left out.
     """
     model = json.dumps({"id": "a/b", "pricing": {"prompt": "PRICE", "overrides": [{"completion": "PRICE"}]}})
     frames = flatten([f"[{model}]".replace('"PRICE"', literal).encode()])

@@ -145,7 +145,7 @@ class Journal:
             raise CatalogueError(
                 f"line {number} of {self.path} is damaged: restore the journal from a backup"
             ) from None
-        return entry
+        return dict(entry)
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line durably. The caller holds the warehouse's lock."""

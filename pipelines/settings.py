@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from pipelines.errors import UsageError
-from pipelines.sources.http import FetchPolicy
+from pipelines.sources.http import DEFAULT_POLICY, FetchPolicy
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Settings:
     A fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
     ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
     ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse.
-    ``fetch_policy`` and ``clock`` are for simulated catalogues and come from no environment.
+    ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. ``clock``
+    is for simulated catalogues and comes from no environment.
     """
 
     warehouse: Path = Path("warehouse")
@@ -36,7 +37,7 @@ class Settings:
     fetch_retry_seconds: float = 20.0
     stale_after_hours: float = 26.0
     home: Path | None = None
-    fetch_policy: FetchPolicy | None = None
+    fetch_policy: FetchPolicy = DEFAULT_POLICY
     clock: Callable[[], datetime] | None = None
 
     @classmethod
@@ -47,6 +48,7 @@ class Settings:
         """
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
         home = given.get("DAGSTER_HOME")
+        attempts = _number(given, "CATALOGUE_HTTP_ATTEMPTS", DEFAULT_POLICY.attempts, at_least=1, whole=True)
         return cls(
             warehouse=Path(given.get("CATALOGUE_WAREHOUSE", cls.warehouse)),
             base_url=given.get("CATALOGUE_BASE_URL"),
@@ -56,6 +58,11 @@ class Settings:
             fetch_retry_seconds=_number(given, "CATALOGUE_FETCH_RETRY_SECONDS", cls.fetch_retry_seconds),
             stale_after_hours=_number(given, "CATALOGUE_STALE_AFTER_HOURS", cls.stale_after_hours, at_least=1),
             home=Path(home) if home else None,
+            fetch_policy=replace(
+                DEFAULT_POLICY,
+                attempts=int(attempts),
+                total_seconds=_number(given, "CATALOGUE_HTTP_TOTAL_SECONDS", DEFAULT_POLICY.total_seconds),
+            ),
         )
 
     @property

@@ -24,7 +24,7 @@ from pipelines.ledger.schema import marts as mart_definitions
 from pipelines.scopes import OPENROUTER
 from pipelines.settings import Settings
 from pipelines.snapshot import Taken, take
-from pipelines.sources.http import DEFAULT_POLICY, utc_now
+from pipelines.sources.http import utc_now
 from pipelines.sources.http_failures import Failure
 from pipelines.sources.openrouter import BASE_URL, OpenRouter
 
@@ -80,7 +80,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
         raw = RawStore(settings.warehouse / "raw")
         source = OpenRouter(
             settings.base_url or BASE_URL,
-            policy=settings.fetch_policy or DEFAULT_POLICY,
+            policy=settings.fetch_policy,
             clock=settings.clock or utc_now,
         )
         # Dagster would hide the sentence behind "Exceeded max_retries" if the last try asked for another.

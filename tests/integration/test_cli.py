@@ -328,13 +328,15 @@ BAD = {
     Misbehaviour.UNAUTHORIZED: (1, "401"),
     Misbehaviour.NOT_FOUND: (1, "404"),
     Misbehaviour.TOO_MANY_REQUESTS: (1, "429"),
+    Misbehaviour.SERVER_ERROR: (1, "500"),
+    Misbehaviour.CUT_MID_BODY: (1, "broke before the answer was complete"),
+    Misbehaviour.SLOW_DRIP: (1, "not complete in time"),
     Misbehaviour.TRUNCATED_JSON: (3, "not JSON"),
     Misbehaviour.EMPTY_LIST: (3, "no models"),
     Misbehaviour.HALF_LIST: (3, "are gone"),
     Misbehaviour.HTML: (3, "not JSON"),
 }
-"""Exit code and words of a snapshot of such an answer. What is worth another try is tested where waiting is short,
-with the client and with the assets."""
+"""Exit code and words of a snapshot of such an answer."""
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +346,8 @@ def server(simulated: SimulatedCatalogue) -> Iterator[CatalogueServer]:
 
 
 def snapshot(server: CatalogueServer, warehouse: Path) -> subprocess.CompletedProcess[str]:
-    return run("snapshot", "--base-url", server.base_url, warehouse=warehouse, CATALOGUE_FETCH_RETRIES="0")
+    patience = {"CATALOGUE_HTTP_ATTEMPTS": "2", "CATALOGUE_HTTP_TOTAL_SECONDS": "3"}
+    return run("snapshot", "--base-url", server.base_url, warehouse=warehouse, **patience)
 
 
 def test_bad_answers_change_nothing_and_good_ones_go_on(server: CatalogueServer, tmp_path: Path):

@@ -80,8 +80,6 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
     if base_url is not None:
         settings = replace(settings, base_url=base_url)
     result = snapshot_once(settings)
-    for warning in result.warnings:
-        click.echo(f"catalogue: {harmless(warning)}", err=True)
     if result.verdict is None:
         raise CatalogueError(result.error or "the snapshot failed")
     if result.verdict.verdict == "quarantined":
@@ -89,6 +87,8 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
         return QUARANTINED
     if result.error is not None:
         raise CatalogueError(result.error)
+    for warning in result.warnings:
+        click.echo(f"catalogue: {harmless(warning)}", err=True)
     click.echo(f"snapshot {minute(result.verdict.observed_at)} UTC is in {warehouse / 'catalogue.duckdb'}")
     return 0
 

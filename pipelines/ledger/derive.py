@@ -217,6 +217,16 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
         [source],
     )
     connection.execute(
+        # What a late snapshot shows between two windows of a schedule bears on later flips, even where no run changes.
+        "INSERT INTO affected SELECT DISTINCT r.model_no FROM catalogue.core.runs AS r "
+        "JOIN catalogue.core.versions AS v ON v.version_no = r.version_no "
+        "JOIN catalogue.core.price_rules AS p ON p.price_list_no = v.price_list_no "
+        "WHERE r.known_to IS NULL AND r.source = ? AND r.valid_from > make_timestamptz(?) "
+        "AND (p.utc_start IS NOT NULL OR p.utc_end IS NOT NULL OR p.utc_days IS NOT NULL) "
+        "AND r.model_no NOT IN (SELECT model_no FROM affected)",
+        [source, since],
+    )
+    connection.execute(
         "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "
         "FROM catalogue.core.runs AS r SEMI JOIN affected AS a ON a.model_no = r.model_no "
         "WHERE r.known_to IS NULL AND r.source = ?",

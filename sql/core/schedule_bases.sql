@@ -30,7 +30,7 @@ moved AS (
 ),
 
 snapshots AS (
-    SELECT c.source, c.observed_at
+    SELECT c.source, c.observed_at, c.scope LIKE '%output_modalities=all%' AS lists_every_modality
     FROM catalogue.core.verdicts AS v
     JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no
     WHERE v.verdict = 'accepted' AND v.known_to IS NULL AND c.scope_kind = 'catalogue'
@@ -45,6 +45,7 @@ seen AS (
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
     JOIN snapshots AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from
+        AND (s.lists_every_modality OR s.observed_at >= r.text_listed_from)
         AND (r.valid_to IS NULL OR s.observed_at <= r.last_seen_at)
     WHERE r.model_no IN (SELECT model_no FROM moved)
 ),

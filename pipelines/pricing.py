@@ -66,7 +66,7 @@ def read_price(text: str) -> Price:
     """What ``text`` says, to the last digit; never raises and never rounds.
 
     "-1" is ``dynamic``; zero, "-0" included, is ``free``; other negative numbers, anything that is not a decimal
-    number in ASCII, and a number that DECIMAL(38, 24) cannot hold exactly are ``unreadable``.
+    number in ASCII of at most 400 characters, and a number that DECIMAL(38, 24) cannot hold exactly are ``unreadable``.
     """
     if len(text) > 400 or not _NUMBER.fullmatch(text):
         return _UNREADABLE

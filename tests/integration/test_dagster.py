@@ -338,7 +338,7 @@ def test_a_listing_that_a_person_accepted_passes(settings, server, served):
 
     assert again.is_success
     assert again.verdict is not None
-    assert again.verdict.codes == ("collapse",)
+    assert again.verdict.codes == ()
     assert metadata_of(settings, "marts")["models_listed"] == 20
 
 

@@ -28,7 +28,7 @@ serve: $(INSTALLED) ## The Dagster UI and its daemon, with the daily schedule
 	@$(BIN)/catalogue serve
 
 bench: $(INSTALLED) ## What loading and reading cost as history grows
-	@$(BIN)/python -m pytest tests/benchmarks -s $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.run
 
 .venv: $(INSTALLED) ## Install into .venv what every other target needs
 

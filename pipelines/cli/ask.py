@@ -41,7 +41,9 @@ def _from(published: Published, since: datetime | timedelta) -> datetime:
 @warehouse_option
 @format_option("table", "csv", "json")
 def status(warehouse: Path, format_: str) -> None:
-    """What the warehouse holds: snapshots, gaps, what waits for a decision.
+    """Tell what the warehouse holds.
+
+    Snapshots, models, gaps, and what waits for a decision.
 
     \b
     Examples:

@@ -64,7 +64,9 @@ def _lock_option(command: Any) -> Any:
     help="How often to try the whole fetch again after a failure that may pass; each single request is retried anyway.",
 )
 def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
-    """Take the live catalogue once: the same Dagster assets as the daily schedule, run here and now.
+    """Take the live catalogue once.
+
+    The same Dagster assets as the daily schedule are run here and now, and recorded where its runs are.
 
     \b
     Examples:
@@ -113,7 +115,9 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
 )
 @_lock_option
 def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_from: Any, lock_timeout: float) -> int:
-    """Load an archive of captures: a folder, a zip or tar of one, a file, a git repository or bundle.
+    """Load an archive of captures.
+
+    It may be a folder, a zip or tar of one, a single file, or a git repository or bundle.
 
     Interrupted imports go on where they stopped; what is there already is not loaded again.
 
@@ -188,7 +192,9 @@ def _and_more(count: int) -> None:
 
 @click.group()
 def quarantine() -> None:
-    """Captures that changed nothing because something about them is suspicious.
+    """Decide on suspicious captures.
+
+    They are kept and have changed nothing; a person accepts or rejects them, or rejects one accepted before.
 
     \b
     Examples:
@@ -287,7 +293,9 @@ quarantine.add_command(
 @warehouse_option
 @_lock_option
 def verify(warehouse: Path, lock_timeout: float) -> int:
-    """Prove that the warehouse is what its captures and journal say: build it anew beside it, compare every table.
+    """Prove that all follows from the captures.
+
+    Builds a second ledger from captures and journal and compares every table.
 
     \b
     Examples:
@@ -313,7 +321,9 @@ def verify(warehouse: Path, lock_timeout: float) -> int:
 @warehouse_option
 @_lock_option
 def rebuild(warehouse: Path, lock_timeout: float) -> int:
-    """Build the ledger anew from captures and journal, put it in the place of the old one, and publish it.
+    """Build the ledger anew from its captures.
+
+    Replaces the ledger, whatever its state, by what captures and journal give, and publishes it.
 
     \b
     Examples:
@@ -340,7 +350,9 @@ def rebuild(warehouse: Path, lock_timeout: float) -> int:
     help="Where to build it; a former demo there is replaced.",
 )
 def demo(days: int, models: int, seed: int, warehouse: Path) -> int:
-    """Simulated days through the whole product: HTTP, raw store, ledger, marts; the last day as the Dagster job.
+    """Show the product on simulated days.
+
+    They go over HTTP through raw store, ledger and marts, the last one as the Dagster job.
 
     \b
     Examples:
@@ -409,7 +421,9 @@ def _largest_moves(warehouse: Path) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the UI listens.")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Where the UI listens.")
 def serve(warehouse: Path, host: str, port: int) -> int:
-    """The Dagster UI and its daemon, which takes the daily snapshot. Stop it with Ctrl-C.
+    """Run the Dagster UI and its schedule.
+
+    The daemon takes the daily snapshot. Stop both with Ctrl-C.
 
     \b
     Examples:

@@ -621,6 +621,6 @@ def test_exact_prices_stay_exact():
 
 def test_a_reason_that_no_check_is_named_after_still_blocks():
     verdict = Verdict("0" * 32, ALL_MODELS.name, TODAY, "quarantined", ("brand_new",), ("it smells",))
-    results = checks.listing_check_results(verdict, Taken("a pack", "0" * 32, listed=2, counted=2))
+    results = checks.listing_check_results(verdict, Taken(("a pack",), "0" * 32, listed=2, counted=2))
     (failed,) = (one for one in results if not one.passed)
     assert (failed.check_name, failed.description) == ("answer_is_a_listing", "it smells")

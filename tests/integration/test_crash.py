@@ -49,8 +49,7 @@ def calm(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_killed_import_goes_on(archive: Path, calm: tuple[Path, float], tmp_path: Path, seed: int):
-    """Truth 4. Seen red with the transaction of a commit split in two (facts of half a pack), and with the journal
-    written after DuckDB's commit instead of before it: then a rebuild lacks commits."""
+    """Truth 4. Seen red with the journal written a second after DuckDB's commit instead of before it."""
     peaceful, seconds = calm
     rng = random.Random(seed)
     accepted = 0

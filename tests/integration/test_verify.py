@@ -100,9 +100,14 @@ def test_a_row_edited_by_hand_is_found(warehouse: Path, table: str, statement: s
     with duckdb.connect(str(warehouse / "ledger.duckdb")) as connection:
         connection.execute(statement)
     assert findings(warehouse).keys() == {table}
+
+
+def test_the_terminal_says_so_and_a_rebuild_mends_it(warehouse: Path):
+    with duckdb.connect(str(warehouse / "ledger.duckdb")) as connection:
+        connection.execute("DELETE FROM core.spells WHERE spell_no = 1")
     told = run(warehouse, "verify")
     assert told.returncode == 1
-    assert table in told.stderr
+    assert "core.spells" in told.stderr
     assert "Traceback" not in told.stderr
     assert run(warehouse, "rebuild").returncode == 0
     assert run(warehouse, "verify").returncode == 0

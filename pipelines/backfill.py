@@ -16,11 +16,16 @@ from pipelines.sources.archives import Archive, Unreadable
 
 @dataclass
 class Tally:
-    """What became of an archive. ``known`` captures had been loaded before."""
+    """What became of an archive.
+
+    ``known`` captures had been loaded before. ``unseated`` are captures loaded before that had been accepted and are
+    suspicious beside what is new.
+    """
 
     new: int = 0
     known: int = 0
     suspicious: list[Verdict] = field(default_factory=list)
+    unseated: list[Verdict] = field(default_factory=list)
     superseded: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
 
@@ -50,8 +55,11 @@ def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None
 
 
 def _load(batch: list[Capture], ledger: Ledger, tally: Tally) -> None:
+    ids = {one.snapshot_id for one in batch}
     verdicts = ledger.load(batch)
-    tally.new += len(verdicts)
-    tally.known += len(batch) - len(verdicts)
-    tally.suspicious += [one for one in verdicts if one.verdict == "quarantined"]
-    tally.superseded += sum(one.verdict == "superseded" for one in verdicts)
+    new = [one for one in verdicts if one.snapshot_id in ids]
+    tally.new += len(new)
+    tally.known += len(batch) - len(new)
+    tally.suspicious += [one for one in new if one.verdict == "quarantined"]
+    tally.unseated += [one for one in verdicts if one.snapshot_id not in ids and one.verdict == "quarantined"]
+    tally.superseded += sum(one.verdict == "superseded" for one in new)

@@ -57,6 +57,7 @@ for command in (
 
 def main() -> None:
     """Run `catalogue` and end the process with its exit code; errors are one sentence on stderr."""
+    _accept_any_terminal()
     try:
         code = catalogue.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -64,14 +65,33 @@ def main() -> None:
         _fail(str(problem), 2)
     except CatalogueError as problem:
         _fail(str(problem), 1)
+    except click.exceptions.NoArgsIsHelpError as problem:
+        click.echo(problem.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as problem:
         _fail(problem.format_message(), problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", 130)
+    except RuntimeError as problem:
+        if "interrupted" not in str(problem):
+            raise
+        _fail("interrupted", 130)  # as DuckDB says it where Ctrl-C meets a query
+    except OSError as problem:
+        _fail(f"the output cannot be written: {problem.strerror}", 1)
     except ReaderGoneError:
         # Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _accept_any_terminal() -> None:
+    """One that is closed takes nothing, and one that cannot show a character shows a question mark."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -7,6 +7,7 @@ Does not belong here: anything that writes to the warehouse (`load`).
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.cli.options import Moment, format_option, since_option, warehouse_option
-from pipelines.cli.tables import cell, day, minute, money, plain, print_records, print_table
+from pipelines.cli.tables import cell, count, day, minute, money, plain, print_records, print_table
 from pipelines.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def sql(query: str, warehouse: Path, format_: str, output: Path | None) -> None:
         with _writing(output) as file:
             print_records(format_, answer.columns, answer.rows, file)
     elif format_ == "table":
-        print_table(f"{len(answer.rows)} rows", answer.columns, [list(map(cell, row)) for row in answer.rows])
+        print_table(count(len(answer.rows), "row"), answer.columns, [list(map(cell, row)) for row in answer.rows])
     else:
         print_records(format_, answer.columns, answer.rows)
 
@@ -150,6 +151,7 @@ def changes(
     """
     with _open(warehouse) as published:
         start = _from(published, since)
+        _check_known(published, model, kind)
         answer = published.ask(_CHANGES, {"start": start, "model": model, "kind": kind, "everything": everything})
         hidden = published.ask(
             "SELECT count(*) FROM marts.price_changes WHERE changed_at >= $start", {"start": start}
@@ -166,6 +168,15 @@ def changes(
         if rest
         else "",
     )
+
+
+def _check_known(published: Published, model: str | None, kind: str | None) -> None:
+    """No rows for a model or kind that never was would be a misleading answer."""
+    if model and not published.ask("SELECT 1 FROM marts.model_spells WHERE model_id = ? LIMIT 1", [model]).rows:
+        raise CatalogueError(_unknown_model(published, model))
+    kinds = [one for (one,) in published.ask("SELECT DISTINCT price_kind FROM marts.price_history ORDER BY 1").rows]
+    if kind and kind not in kinds:
+        raise CatalogueError(f"no price kind {kind!r} was ever listed; there are {', '.join(kinds)}")
 
 
 def _change_row(one: dict[str, Any]) -> tuple[str, ...]:
@@ -350,7 +361,7 @@ def price(model: str, warehouse: Path, at: datetime | None, known_at: datetime |
             {"at": moment, "known_at": known_at, "model": model},
         )
         if not answer.rows:
-            raise CatalogueError(_why_no_price(published, model, moment))
+            raise CatalogueError(_why_no_price(published, model, moment, known_at))
         rules = published.ask(_RULES, {"at": moment, "model": model})
     if format_ != "table":
         print_records(format_, answer.columns, answer.rows)
@@ -417,14 +428,26 @@ ORDER BY r.rule_no, r.price_kind
 """
 
 
-def _why_no_price(published: Published, model: str, moment: datetime) -> str:
+def _why_no_price(published: Published, model: str, moment: datetime, known_at: datetime | None) -> str:
+    if known_at is not None:
+        first = published.ask("SELECT min(recorded_at) FROM marts.snapshots").rows[0][0]
+        since = f"; its knowledge begins at {minute(first)} UTC" if first else ""
+        told = f"as this warehouse knew it at {minute(known_at)} UTC"
+        return f"{told}, {model} was not listed at {minute(moment)} UTC{since}"
     spells = published.ask(
         "SELECT listed_from, listed_to FROM marts.model_spells WHERE model_id = ? ORDER BY listed_from", [model]
     ).rows
     if spells:
         told = ", ".join(f"{minute(start)} to {minute(end) or 'now'}" for start, end in spells)
         return f"{model} was not listed at {minute(moment)} UTC; it was listed {told}"
+    return _unknown_model(published, model)
+
+
+def _unknown_model(published: Published, model: str) -> str:
     ids = [one for (one,) in published.ask("SELECT DISTINCT model_id FROM marts.model_spells").rows]
-    near = difflib.get_close_matches(model, ids, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return f"no model {model!r} was ever listed{hint}"
+    return f"no model {model!r} was ever listed{_nearest(model, ids)}"
+
+
+def _nearest(given: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(given.lower(), known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

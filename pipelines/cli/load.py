@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.cli.options import format_option, warehouse_option
-from pipelines.cli.tables import harmless, minute, print_records, print_table
+from pipelines.cli.tables import count, harmless, minute, print_records, print_table
 from pipelines.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
     from pipelines.backfill import Tally
     from pipelines.ledger.ledger import Ledger, Verdict
+    from pipelines.sources.archives import Archive
 
 QUARANTINED = 3
 """Exit code: something was quarantined, and the rest is done."""
@@ -28,8 +29,11 @@ _SHOWN = 10
 
 
 @contextmanager
-def _writing(warehouse: Path, lock_timeout: float, *, anew: bool = False) -> Iterator[Ledger]:
+def _writing(warehouse: Path, lock_timeout: float, *, anew: bool = False, must_exist: bool = False) -> Iterator[Ledger]:
     from pipelines.ledger.ledger import Ledger
+
+    if must_exist and not (warehouse / "raw").is_dir():
+        raise CatalogueError(f"there is no warehouse at {warehouse}")
 
     def waiting() -> None:
         click.echo(f"another process is writing to {warehouse}: waiting up to {lock_timeout:.0f} s", err=True)
@@ -134,12 +138,21 @@ def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_fr
     asked = ALL_MODELS if scope == "all" else TEXT_MODELS
     with (
         open_archive(path, scope=asked, member=member, time_from=time_from) as archive,
+        _something_in(archive),
         _writing(warehouse, lock_timeout) as ledger,
         _progress(archive.description, archive.total) as advance,
     ):
         tally = backfill(archive, ledger, advance)
         published = ledger.publish()
     return _report_import(tally, published)
+
+
+@contextmanager
+def _something_in(archive: Archive) -> Iterator[None]:
+    if archive.total == 0:
+        other = f", but {count(archive.ignored, 'other file')}" if archive.ignored else ""
+        raise CatalogueError(f"{harmless(archive.description)} holds no captures (.json, .json.gz, .json.zst){other}")
+    yield
 
 
 @contextmanager
@@ -161,25 +174,26 @@ def _progress(description: str, total: int) -> Iterator[Any]:
 
 
 def _report_import(tally: Tally, published: Path) -> int:
-    parts = [f"{tally.new} captures loaded", f"{tally.known} known before"]
+    parts = [f"{count(tally.new, 'capture')} loaded", f"{tally.known} known before"]
     if tally.superseded:
         parts.append(f"{tally.superseded} superseded by another of the same instant")
     click.echo(f"{', '.join(parts)}; published {published}")
     if tally.unreadable:
-        click.echo(f"{len(tally.unreadable)} files could not be taken as captures:", err=True)
+        click.echo(f"{count(len(tally.unreadable), 'file')} could not be taken as captures:", err=True)
         for one in tally.unreadable[:_SHOWN]:
             click.echo(f"  {harmless(one.name)}: {harmless(one.reason)}", err=True)
         _and_more(len(tally.unreadable))
     if tally.suspicious:
         _report_quarantined(tally.suspicious)
-    return QUARANTINED if tally.suspicious or tally.unreadable else 0
+    if tally.unseated:
+        beside = "quarantined now: accepted before, and suspicious beside what is new (was the --scope right?)"
+        _report_quarantined(tally.unseated, beside)
+    return QUARANTINED if tally.suspicious or tally.unseated or tally.unreadable else 0
 
 
-def _report_quarantined(verdicts: list[Verdict]) -> None:
-    captures = "capture is" if len(verdicts) == 1 else "captures are"
-    click.echo(
-        f"{len(verdicts)} {captures} quarantined and changed nothing; see `catalogue quarantine list`:", err=True
-    )
+def _report_quarantined(verdicts: list[Verdict], what: str = "quarantined and changed nothing") -> None:
+    is_or_are = "is" if len(verdicts) == 1 else "are"
+    click.echo(f"{count(len(verdicts), 'capture')} {is_or_are} {what}; see `catalogue quarantine list`:", err=True)
     for one in verdicts[:_SHOWN]:
         click.echo(f"  {one.snapshot_id} {minute(one.observed_at)}: {harmless('; '.join(one.reasons))}", err=True)
     _and_more(len(verdicts))
@@ -242,9 +256,7 @@ def show(snapshot_id: str, warehouse: Path) -> None:
     from pipelines.ledger.published import Published
 
     with Published(warehouse) as published:
-        records = published.ask(
-            "SELECT * FROM raw.quarantine WHERE starts_with(snapshot_id, ?)", [snapshot_id]
-        ).records()
+        records = published.ask(_CAPTURE, [snapshot_id]).records()
     one = _only(records, snapshot_id)
     body = next(
         capture.body
@@ -256,10 +268,21 @@ def show(snapshot_id: str, warehouse: Path) -> None:
     click.echo(f"{'bytes':16} {harmless(body[:400].decode('utf-8', 'replace'))}{' …' if len(body) > 400 else ''}")
 
 
+_CAPTURE = """
+SELECT
+    c.snapshot_id, c.source, c.scope, c.observed_at, v.verdict, v.reasons, v.known_from AS recorded_at, c.sha256,
+    c.size_bytes, c.pack
+FROM raw.captures AS c
+JOIN core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
+WHERE starts_with(c.snapshot_id, ?)
+"""
+
+
 def _only(records: list[dict[str, Any]], snapshot_id: str) -> dict[str, Any]:
-    if len(records) != 1:
-        what = "no capture" if not records else f"{len(records)} captures, not one,"
-        raise UsageError(f"{what} with an id that begins with {snapshot_id} can be decided on here")
+    if not records:
+        raise UsageError(f"no capture of a listing has an id that begins with {snapshot_id!r}")
+    if len(records) > 1:
+        raise UsageError(f"{len(records)} captures have ids that begin with {snapshot_id!r}: give more of it")
     return records[0]
 
 
@@ -271,7 +294,7 @@ def _decision(name: str, help_: str) -> click.Command:
     def decide(snapshot_id: str, reason: str, warehouse: Path, lock_timeout: float) -> None:
         if not reason.strip():
             raise UsageError("the reason is empty: say why, it is kept with the decision")
-        with _writing(warehouse, lock_timeout) as ledger:
+        with _writing(warehouse, lock_timeout, must_exist=True) as ledger:
             one = _only(ledger.decidable(snapshot_id), snapshot_id)
             if name == "accept" and one["is_fatal"]:
                 raise UsageError(f"{one['snapshot_id']} holds no list of models, so there is nothing to accept")
@@ -304,7 +327,7 @@ def verify(warehouse: Path, lock_timeout: float) -> int:
     """
     from pipelines.ledger.verify import verify as verify_ledger
 
-    with _writing(warehouse, lock_timeout) as ledger:
+    with _writing(warehouse, lock_timeout, must_exist=True) as ledger:
         result = verify_ledger(ledger)
     for finding in result.findings:
         click.echo(f"{harmless(finding.where)}: {harmless(finding.what)}", err=True)
@@ -329,7 +352,7 @@ def rebuild(warehouse: Path, lock_timeout: float) -> int:
     Examples:
       catalogue rebuild
     """
-    with _writing(warehouse, lock_timeout, anew=True) as ledger:
+    with _writing(warehouse, lock_timeout, anew=True, must_exist=True) as ledger:
         published = ledger.publish()
         captures = ledger.rows("SELECT count(*) FROM catalogue.raw.captures")[0][0]
     click.echo(f"rebuilt from {captures} captures; published {published}")

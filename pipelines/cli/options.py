@@ -53,6 +53,7 @@ class Moment(click.ParamType[Any]):
     """A date or time in ISO 8601; without an offset it is UTC."""
 
     name = "time"
+    examples = "2026-08-01, 2026-08-01T12:00:00Z and the like"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The moment that ``value`` spells."""
@@ -61,7 +62,7 @@ class Moment(click.ParamType[Any]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no date or time such as 2026-08-01 or 2026-08-01T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is none of {self.examples}", param, ctx)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
@@ -69,8 +70,9 @@ class Since(Moment):
     """A moment, or a span before the last snapshot."""
 
     name = "time or span"
+    examples = "24h, 7d, 2w, 2026-08-01, 2026-08-01T12:00:00Z and the like"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """A datetime or a timedelta."""
-        span = re.fullmatch(r"(\d{1,6})([hdw])", value) if isinstance(value, str) else None
+        span = re.fullmatch(r"(\d{1,4})([hdw])", value) if isinstance(value, str) else None
         return int(span[1]) * _SPANS[span[2]] if span else super().convert(value, param, ctx)

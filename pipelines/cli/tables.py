@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TextIO
+
+from pipelines.errors import UsageError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _UNFOLDED = 1000
@@ -79,10 +82,17 @@ def _write_records(format_: str, columns: Sequence[str], rows: Iterable[Sequence
         writer.writerow(columns)
         writer.writerows([_csv_cell(value) for value in row] for row in rows)
     else:
+        if len(set(columns)) < len(columns):
+            raise UsageError("JSON needs another name for each column: tell equal ones apart with AS")
         records = [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
         json.dump(records, out, ensure_ascii=False, indent=1)
         out.write("\n")
     out.flush()
+
+
+def count(number: int, thing: str) -> str:
+    """``number`` and its ``thing`` in the singular or plural."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def cell(value: Any) -> str:
@@ -152,6 +162,10 @@ def _json_value(value: Any) -> Any:
         return {str(key): _json_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_json_value(one) for one in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)

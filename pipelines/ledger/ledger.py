@@ -150,7 +150,8 @@ class Ledger:
     def load(self, captures: Sequence[Capture]) -> list[Verdict]:
         """Store captures, at most a pack of them and of one source, and commit what follows.
 
-        Gives the verdicts on those that are new. A known capture from another place adds its provenance.
+        Gives the verdicts on those that are new, and behind them on the captures loaded before of which this turned the
+        verdict. A known capture from another place adds its provenance.
         """
         first: dict[str, Capture] = {}
         for one in captures:
@@ -161,8 +162,8 @@ class Ledger:
         for pack in packs:
             self.append(pack, new)
         seen_again = [one for one in captures if one.snapshot_id in known or one is not first[one.snapshot_id]]
-        self.commit(packs, sightings=self._new_origins(seen_again))
-        return self.verdicts([one.snapshot_id for one in new])
+        moment = self.commit(packs, sightings=self._new_origins(seen_again))
+        return self.verdicts([one.snapshot_id for one in new]) + self.verdicts(self._turned_at(moment))
 
     def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
         """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
@@ -302,6 +303,18 @@ class Ledger:
     def _next_moment(self) -> datetime:
         now, latest = datetime.now(UTC), self._latest_commit()
         return now if latest is None else max(now, latest + timedelta(microseconds=1))
+
+    def _turned_at(self, moment: datetime | None) -> list[str]:
+        """The captures that were accepted until ``moment`` and then not, or not until then."""
+        turned = self.rows(
+            "SELECT c.snapshot_id FROM catalogue.core.verdicts AS v "
+            "JOIN catalogue.core.verdicts AS former "
+            "ON former.capture_no = v.capture_no AND former.known_to = v.known_from "
+            "JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no "
+            "WHERE v.known_from = ? AND (v.verdict = 'accepted') <> (former.verdict = 'accepted')",
+            [moment],
+        )
+        return [snapshot_id for (snapshot_id,) in turned]
 
     def _new_origins(self, captures: Sequence[Capture]) -> list[Sighting]:
         """Those of ``captures``, all in the ledger, that came in a way in which they had not come before."""

@@ -50,7 +50,10 @@ class Published:
             raise CatalogueError(
                 f"there is no {self.path} yet: run `catalogue snapshot`, `catalogue import` or `catalogue demo` first"
             )
-        self._connection = attach(self.path, read_only=True)
+        try:
+            self._connection = attach(self.path, read_only=True)
+        except CatalogueError as problem:
+            raise CatalogueError(f"{problem}; `catalogue rebuild` publishes it anew") from None
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +67,9 @@ class Published:
         """The rows of ``query`` as Python values: decimals stay decimals."""
         try:
             cursor = self._connection.execute(query, parameters)
-            columns = tuple(column[0] for column in cursor.description or ())
+            if cursor is None or not cursor.description:
+                raise UsageError("the query asks for nothing")
+            columns = tuple(column[0] for column in cursor.description)
             return Answer(columns, cursor.fetchall())
         except duckdb.Error as problem:
             raise UsageError(first_line(problem)) from None

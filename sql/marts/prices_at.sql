@@ -1,7 +1,7 @@
 /*
 meaning: The headline prices in force at an instant, as they were known at another.
 grain: a price in force: model and price kind, per source
-reads: core.price_intervals, core.model_ids, core.runs, core.versions, core.verdicts, raw.captures
+reads: core.listed_at, core.price_intervals, core.model_ids
 macro: valid_at, known_at := NULL
 columns:
   source: Where it was listed, such as `openrouter`.
@@ -20,58 +20,6 @@ WITH asked AS (
     SELECT
         CAST(valid_at AS TIMESTAMPTZ) AS valid_at,
         coalesce(CAST(known_at AS TIMESTAMPTZ), TIMESTAMPTZ 'infinity') AS known_at
-),
-
-snapshots AS (
-    SELECT
-        c.source,
-        max(CASE WHEN c.observed_at <= q.valid_at THEN c.observed_at END) AS text_before,
-        min(CASE WHEN c.observed_at > q.valid_at THEN c.observed_at END) AS text_after,
-        max(CASE WHEN c.observed_at <= q.valid_at AND c.scope LIKE '%output_modalities=all%' THEN c.observed_at END) AS all_before,
-        min(CASE WHEN c.observed_at > q.valid_at AND c.scope LIKE '%output_modalities=all%' THEN c.observed_at END) AS all_after
-    FROM catalogue.core.verdicts AS v
-    JOIN asked AS q ON v.known_from <= q.known_at AND (v.known_to IS NULL OR v.known_to > q.known_at)
-    JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no
-    WHERE v.verdict = 'accepted' AND c.scope_kind = 'catalogue'
-    GROUP BY c.source
-),
-
-known_runs AS (
-    SELECT
-        r.*,
-        q.valid_at,
-        lead(r.valid_from) OVER (PARTITION BY r.source, r.model_no ORDER BY r.valid_from) AS next_run_from
-    FROM catalogue.core.runs AS r
-    JOIN asked AS q ON r.known_from <= q.known_at AND (r.known_to IS NULL OR r.known_to > q.known_at)
-),
-
-covered_runs AS (
-    SELECT
-        r.*,
-        CASE
-            WHEN r.text_listed_from <= r.valid_at THEN s.text_after
-            ELSE least(s.all_after, r.text_listed_from)
-        END AS next_covered_at
-    FROM known_runs AS r
-    JOIN snapshots AS s ON s.source = r.source
-),
-
-listed AS (
-    SELECT
-        r.source,
-        r.model_no,
-        v.state_no,
-        CASE WHEN s.text_before >= r.text_listed_from THEN s.text_before ELSE greatest(r.valid_from, s.all_before) END
-            AS last_seen_at,
-        -- within the run the next snapshot that covers the model lists it; the next run begins with a sight of it
-        CASE
-            WHEN r.valid_to IS NULL OR r.next_covered_at <= r.last_seen_at THEN r.next_covered_at
-            ELSE r.next_run_from
-        END AS next_seen_at
-    FROM covered_runs AS r
-    JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
-    JOIN snapshots AS s ON s.source = r.source
-    WHERE r.valid_from <= r.valid_at AND (r.valid_to IS NULL OR r.valid_to > r.valid_at)
 )
 
 SELECT
@@ -88,6 +36,6 @@ SELECT
     l.next_seen_at
 FROM catalogue.core.price_intervals AS i
 JOIN asked AS q ON i.known_from <= q.known_at AND (i.known_to IS NULL OR i.known_to > q.known_at)
-JOIN listed AS l ON l.source = i.source AND l.model_no = i.model_no
+JOIN catalogue.core.listed_at(valid_at, known_at) AS l ON l.source = i.source AND l.model_no = i.model_no
 JOIN catalogue.core.model_ids AS m ON m.model_no = i.model_no
 WHERE i.price_status <> 'unlisted' AND i.valid_from <= q.valid_at AND (i.valid_to IS NULL OR i.valid_to > q.valid_at)

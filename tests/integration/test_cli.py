@@ -131,6 +131,12 @@ def test_sql_waits_for_neither_polars_nor_dagster(warehouse: Path):
         (["sql", "SELECT * FROM marts.nothing"], 2, "nothing"),
         (["sql", "DELETE FROM core.runs"], 2, "read-only"),
         (["sql", "SELECT 1", "--format", "parquet"], 2, "--output"),
+        (["sql", ""], 2, "asks for nothing"),
+        (["sql", "SELECT 1 AS a, 2 AS a", "--format", "json"], 2, "AS"),
+        (["changes", "--since", "999999w"], 2, "7d"),
+        (["changes", "--model", "nobody/nothing"], 1, "was ever listed"),
+        (["changes", "--kind", "promt"], 1, "prompt"),
+        (["quarantine", "show", "zz"], 2, "zz"),
         (["price", "nobody/nothing"], 1, "was ever listed"),
         (["quarantine", "reject", "00", "--reason", " "], 2, "reason"),
         (["quarantine", "accept", "zz", "--reason", "because"], 2, "zz"),
@@ -141,6 +147,36 @@ def test_an_error_is_one_sentence_with_its_exit_code(warehouse: Path, arguments:
     assert says in sentence_of(run(*arguments, warehouse=warehouse), code)
     if arguments[0] == "sql":
         assert (warehouse / "catalogue.duckdb").read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["rebuild"], ["quarantine", "reject", "00", "--reason", "x"]])
+def test_a_warehouse_that_is_not_there_is_not_made(tmp_path: Path, arguments: list[str]):
+    nowhere = tmp_path / "nowhere"
+    assert "no warehouse" in sentence_of(run(*arguments, warehouse=nowhere), 1)
+    assert not nowhere.exists()
+
+
+def test_an_archive_without_captures_is_an_error(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("none here")
+    said = sentence_of(run("import", tmp_path, warehouse=tmp_path / "warehouse"), 1)
+    assert "holds no captures" in said
+    assert "1 other file" in said
+
+
+def test_a_full_disk_under_the_output_is_an_error(warehouse: Path):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [EXECUTABLE, "status", "--warehouse", warehouse], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "output cannot be written" in result.stderr
+
+
+def test_a_terminal_that_cannot_show_a_character_is_no_error(warehouse: Path):
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    result = run("changes", "--since", "4w", warehouse=warehouse, **plain)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert " ? " in result.stdout
 
 
 @pytest.mark.parametrize("name", ["status", "changes", "new", "removed", "expiring"])
@@ -295,6 +331,24 @@ def test_what_is_no_capture_is_quarantined_and_the_rest_goes_on(captures: Path, 
     assert "oh no" in waiting[2]["reasons"][0]
     again = run("import", captures, "--scope", "all", warehouse=warehouse)
     assert again.stdout.startswith("0 captures loaded, 9 known before")
+
+
+def test_an_import_that_unseats_accepted_captures_says_so(tmp_path: Path, simulated: SimulatedCatalogue):
+    """Such as one with the wrong scope: the captures after it look like half a list beside it."""
+    warehouse, folder = tmp_path / "warehouse", tmp_path / "captures"
+    folder.mkdir()
+    for day in (0, 1, 3, 4):
+        at = simulated.start + timedelta(days=day)
+        (folder / f"{at:%Y%m%dT%H%M%SZ}.json").write_bytes(simulated.listing(at))
+    assert run("import", folder, warehouse=warehouse).returncode == 0
+    at = simulated.start + timedelta(days=2)
+    wrong = tmp_path / f"{at:%Y%m%dT%H%M%SZ}.json"
+    wrong.write_bytes(simulated.listing(at, output_modalities="all"))
+    result = run("import", wrong, warehouse=warehouse)
+    assert result.returncode == 3
+    assert result.stdout.startswith("1 capture loaded")
+    assert "2 captures are quarantined now: accepted before" in result.stderr
+    assert "--scope" in result.stderr
 
 
 def test_a_person_decides_and_may_decide_otherwise(captures: Path, tmp_path: Path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,6 +52,26 @@ def test_commands_in_the_readme_exist():
     named = set(re.findall(r"^\$ (?:\.venv/bin/)?catalogue ([a-z]+)", README, re.MULTILINE))
     assert named
     assert named <= set(catalogue.commands)
+
+
+def shown_as_output_of(name: str) -> list[str]:
+    """The lines that the README shows between the marks of ``name``."""
+    block = README.partition(f"<!-- output of {name} -->")[2].partition("<!-- end of output -->")[0]
+    return re.findall(r"```text\n(.*)\n```", block, re.DOTALL)[0].splitlines()
+
+
+def test_output_in_the_readme_is_what_the_demo_prints(tmp_path: Path):
+    executable = Path(sys.executable).with_name("catalogue")
+
+    def run(*arguments: str) -> list[str]:
+        told = subprocess.run([executable, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=180)
+        assert told.returncode == 0, told.stderr
+        return [line.rstrip() for line in told.stdout.splitlines()]
+
+    assert run("demo") == shown_as_output_of("make demo")
+    command, *answer = shown_as_output_of("price")
+    arguments = command.removeprefix("$ catalogue ").split()
+    assert run(*arguments, "--warehouse", "warehouse/demo") == answer
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

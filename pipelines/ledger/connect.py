@@ -24,8 +24,7 @@ def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("SET TimeZone = 'UTC'")
         mode = " (READ_ONLY)" if read_only else ""
-        quoted = str(path).replace("'", "''")
-        connection.execute(f"ATTACH '{quoted}' AS catalogue{mode}")
+        connection.execute(f"ATTACH {literal(str(path))} AS catalogue{mode}")
         connection.execute("USE catalogue")
     except duckdb.Error as problem:
         connection.close()
@@ -49,6 +48,11 @@ def select(
     frame = pl.from_arrow(connection.sql(query, params=parameters or None).to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def literal(text: str) -> str:
+    """``text`` as SQL spells it, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def first_line(problem: Exception) -> str:

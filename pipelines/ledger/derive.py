@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.flatten import Defect, Limits
-from pipelines.history import NEVER, Catalogue, Instant, replay
+from pipelines.history import NEVER, STARTED_BY, Catalogue, Instant, replay
 from pipelines.judgement import Candidate, Judged, judge
 from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
@@ -153,20 +153,15 @@ def _altered_sources(connection: duckdb.DuckDBPyConnection) -> list[_Altered]:
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 _SNAPSHOTS = """
-SELECT epoch_us(c.observed_at), c.capture_no, c.scope LIKE '%output_modalities=all%'
-FROM catalogue.raw.captures AS c
-JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
-WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope_kind = 'catalogue' AND c.source = ?
-    AND c.observed_at >= make_timestamptz(?)
+SELECT epoch_us(observed_at), capture_no, lists_every_modality
+FROM catalogue.core.accepted
+WHERE source = ? AND observed_at >= make_timestamptz(?)
 """
 
 _COVERED_BEFORE = """
-SELECT
-    epoch_us(max(c.observed_at)), epoch_us(max(c.observed_at) FILTER (c.scope LIKE '%output_modalities=all%'))
-FROM catalogue.raw.captures AS c
-JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
-WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope_kind = 'catalogue' AND c.source = ?
-    AND c.observed_at < make_timestamptz(?)
+SELECT epoch_us(max(observed_at)), epoch_us(max(observed_at) FILTER (lists_every_modality))
+FROM catalogue.core.accepted
+WHERE source = ? AND observed_at < make_timestamptz(?)
 """
 
 _LATEST_RUNS = """
@@ -246,7 +241,7 @@ def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, 
     state.valid_from[number] = runs["valid_from"].to_numpy()
     state.is_listed[number] = runs["is_listed"].to_numpy()
     state.is_left_censored[number] = runs["is_left_censored"].to_numpy()
-    started = {"first": 0, "change": 1, "return": 2}
+    started = {name: code for code, name in enumerate(STARTED_BY)}
     state.started_by[number] = runs["started_by"].replace_strict(started, return_dtype=pl.Int64).to_numpy()
     state.text_listed_from[number] = runs["text_listed_from"].fill_null(NEVER).to_numpy()
     # A listed model was last seen by the last snapshot that covers it, or else its run would have ended there.

@@ -7,7 +7,7 @@ Does not belong here: verdicts and history, which are derived (`derive`), transa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from functools import cached_property
 
 import duckdb
 import numpy as np
@@ -35,7 +35,7 @@ class Listings:
         self._keyframes: dict[int, int] = {}
         self._groups: dict[int, dict[int, Versions]] = {}
 
-    @property
+    @cached_property
     def models(self) -> int:
         """The greatest model_no."""
         return int(rows(self._connection, "SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids")[0][0])
@@ -77,6 +77,16 @@ class Listings:
         return listings
 
 
+def known_ids(connection: duckdb.DuckDBPyConnection, snapshot_ids: Sequence[str]) -> set[str]:
+    """Those of ``snapshot_ids`` that are in the ledger."""
+    found = rows(
+        connection,
+        "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
+        [list(snapshot_ids)],
+    )
+    return {snapshot_id for (snapshot_id,) in found}
+
+
 def append(
     connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], frames: Frames | None, pack: str
 ) -> None:
@@ -87,14 +97,7 @@ def append(
     """
     listings = iter(frames.listings if frames else ())
     told = [(one, next(listings) if one.scope.kind != "other" else None) for one in captures]
-    known = {
-        snapshot_id
-        for (snapshot_id,) in rows(
-            connection,
-            "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
-            [[one.snapshot_id for one in captures]],
-        )
-    }
+    known = known_ids(connection, [one.snapshot_id for one in captures])
     new: dict[str, tuple[Capture, Listing | None]] = {}
     for one, listing in sorted(told, key=lambda pair: (pair[0].observed_at, pair[0].sha256)):
         if one.snapshot_id not in known:
@@ -335,8 +338,3 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, frame: pl.DataFra
     connection.register("new_rows", frame)
     connection.execute(f"INSERT INTO catalogue.{table} SELECT * FROM new_rows")
     connection.unregister("new_rows")
-
-
-def moment_of(value: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return int(value.timestamp()) * 1_000_000 + value.microsecond

@@ -28,9 +28,10 @@ from filelock import FileLock, Timeout
 from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError, UsageError
 from pipelines.flatten import DEFAULT_LIMITS, Frames, Limits, flatten
-from pipelines.ledger.connect import attach, first_line, rows
+from pipelines.ledger.connect import attach, first_line, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts
-from pipelines.ledger.facts import append, append_provenance
+from pipelines.ledger.facts import append, append_provenance, known_ids
+from pipelines.ledger.published import PUBLISHED
 from pipelines.ledger.schema import migrate
 
 LOCK_TIMEOUT_SECONDS = 600.0
@@ -82,7 +83,7 @@ class Ledger:
     ) -> None:
         self.warehouse = warehouse
         self.raw = RawStore(warehouse / "raw")
-        self.published = warehouse / "catalogue.duckdb"
+        self.published = warehouse / PUBLISHED
         self._path = warehouse / "ledger.duckdb"
         self._in_hand = frozenset(in_hand)
         self._anew = anew
@@ -136,17 +137,6 @@ class Ledger:
 
     # --- what a capture goes through --------------------------------------------------------------------------------
 
-    def known(self, snapshot_ids: Sequence[str]) -> set[str]:
-        """Those of ``snapshot_ids`` that are in the ledger."""
-        return {
-            one
-            for (one,) in rows(
-                self._connection,
-                "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
-                [list(snapshot_ids)],
-            )
-        }
-
     def load(self, captures: Sequence[Capture]) -> list[Verdict]:
         """Store captures, at most a pack of them and of one source, and commit what follows.
 
@@ -156,7 +146,7 @@ class Ledger:
         first: dict[str, Capture] = {}
         for one in captures:
             first.setdefault(one.snapshot_id, one)
-        known = self.known(list(first))
+        known = known_ids(self._connection, list(first))
         new = [one for one in first.values() if one.snapshot_id not in known]
         packs = [self.raw.write(new)] if new else []
         for pack in packs:
@@ -368,8 +358,7 @@ class Ledger:
     @contextmanager
     def beside(self, other: Path) -> Iterator[None]:
         """While it lasts, queries also see the ledger at ``other``, as the database ``rebuilt``."""
-        quoted = str(other).replace("'", "''")
-        self._connection.execute(f"ATTACH '{quoted}' AS rebuilt (READ_ONLY)")
+        self._connection.execute(f"ATTACH {literal(str(other))} AS rebuilt (READ_ONLY)")
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from pipelines.errors import CatalogueError, UsageError
-from pipelines.ledger.connect import attach, first_line, select
+from pipelines.ledger.connect import attach, first_line, literal, select
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,8 +83,7 @@ class Published:
 
     def write_parquet(self, query: str, path: Path) -> None:
         """Write the rows of ``query`` to ``path``, replacing it."""
-        quoted = str(path).replace("'", "''")
         try:
-            self._connection.execute(f"COPY ({query.strip().rstrip(';')}\n) TO '{quoted}' (FORMAT parquet)")
+            self._connection.execute(f"COPY ({query.strip().rstrip(';')}\n) TO {literal(str(path))} (FORMAT parquet)")
         except duckdb.Error as problem:
             raise UsageError(first_line(problem)) from None

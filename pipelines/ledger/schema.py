@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import CatalogueError
+from pipelines.ledger.connect import literal
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 SQL_DIR = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
@@ -163,16 +164,12 @@ def _build_views(connection: duckdb.DuckDBPyConnection) -> None:
 def definition(view: SqlObject) -> str:
     """The statements that build ``view`` with its comments."""
     target = f"catalogue.{view.schema}.{view.name}"
-    comment = _quoted(f"{view.meaning} Grain: {view.grain}.")
+    comment = literal(f"{view.meaning} Grain: {view.grain}.")
     if view.parameters is not None:
         macro = f"CREATE MACRO {target}({view.parameters}) AS TABLE\n{view.body}"
         return f"{macro};\nCOMMENT ON MACRO TABLE {target} IS {comment}"
     statements = [f"CREATE VIEW {target} AS\n{view.body}", f"COMMENT ON VIEW {target} IS {comment}"]
     statements += [
-        f"COMMENT ON COLUMN {target}.{column} IS {_quoted(meaning)}" for column, meaning in view.columns.items()
+        f"COMMENT ON COLUMN {target}.{column} IS {literal(meaning)}" for column, meaning in view.columns.items()
     ]
     return ";\n".join(statements)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -42,36 +42,27 @@ known_runs AS (
 covered_runs AS (
     SELECT
         r.*,
+        s.text_before,
+        s.all_before,
         CASE
             WHEN r.text_listed_from <= r.valid_at THEN s.text_after
             ELSE least(s.all_after, r.text_listed_from)
         END AS next_covered_at
     FROM known_runs AS r
     JOIN snapshots AS s ON s.source = r.source
-),
-
-listed AS (
-    SELECT
-        r.source,
-        r.model_no,
-        v.state_no,
-        CASE WHEN s.text_before >= r.text_listed_from THEN s.text_before ELSE greatest(r.valid_from, s.all_before) END
-            AS last_seen_at,
-        -- within the run the next snapshot that covers the model lists it; the next run begins with a sight of it
-        CASE
-            WHEN r.valid_to IS NULL OR r.next_covered_at <= r.last_seen_at THEN r.next_covered_at
-            ELSE r.next_run_from
-        END AS next_seen_at
-    FROM covered_runs AS r
-    JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
-    JOIN snapshots AS s ON s.source = r.source
     WHERE r.valid_from <= r.valid_at AND (r.valid_to IS NULL OR r.valid_to > r.valid_at)
 )
 
 SELECT
-    source,
-    model_no,
-    state_no,
-    last_seen_at,
-    next_seen_at
-FROM listed
+    r.source,
+    r.model_no,
+    v.state_no,
+    CASE WHEN r.text_before >= r.text_listed_from THEN r.text_before ELSE greatest(r.valid_from, r.all_before) END
+        AS last_seen_at,
+    -- within the run the next snapshot that covers the model lists it; the next run begins with a sight of it
+    CASE
+        WHEN r.valid_to IS NULL OR r.next_covered_at <= r.last_seen_at THEN r.next_covered_at
+        ELSE r.next_run_from
+    END AS next_seen_at
+FROM covered_runs AS r
+JOIN catalogue.core.versions AS v ON v.version_no = r.version_no

@@ -2,8 +2,7 @@
 meaning: For each scheduled price that moved: when its model was seen outside every window, and at what price. The last
     such price before a change is the base that the schedule leaves for the hours that no window covers.
 grain: a change of an affected model's price under a schedule that stayed the same, which gives it none of its values
-reads: affected_runs, fresh_price_intervals, core.versions, core.prices, core.price_rules,
-    core.verdicts, raw.captures
+reads: affected_runs, fresh_price_intervals, core.versions, core.prices, core.price_rules, core.accepted
 */
 WITH windows AS (
     SELECT
@@ -29,13 +28,6 @@ moved AS (
         )
 ),
 
-snapshots AS (
-    SELECT c.source, c.observed_at, c.scope LIKE '%output_modalities=all%' AS lists_every_modality
-    FROM catalogue.core.verdicts AS v
-    JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no
-    WHERE v.verdict = 'accepted' AND v.known_to IS NULL AND c.scope_kind = 'catalogue'
-),
-
 seen AS (
     SELECT
         r.model_no, s.observed_at, v.price_list_no,
@@ -43,7 +35,7 @@ seen AS (
         lower(dayname(s.observed_at)) AS weekday
     FROM affected_runs AS r
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
-    JOIN snapshots AS s
+    JOIN catalogue.core.accepted AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from
         AND (s.lists_every_modality OR s.observed_at >= r.text_listed_from)
         AND (r.valid_to IS NULL OR s.observed_at <= r.last_seen_at)

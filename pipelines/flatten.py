@@ -159,11 +159,14 @@ class Listing:
     """What one capture lists, in its order, repeated ids included.
 
     ``model_keys`` names rows of the :data:`MODELS` frame. ``defects`` are those that the bytes alone show.
+    ``unreadable_count`` of its ``price_count`` prices are no numbers; how many are too many, bytes cannot say.
     """
 
     model_ids: tuple[str, ...] = ()
     model_keys: tuple[str, ...] = ()
     reported_count: int | None = None
+    price_count: int = 0
+    unreadable_count: int = 0
     defects: tuple[Defect, ...] = ()
     unknown_fields: tuple[tuple[str, str, str], ...] = ()
 
@@ -179,25 +182,13 @@ class Frames:
     unknown_fields: pl.DataFrame
 
 
-@dataclass(frozen=True)
-class Limits:
-    """From when on a capture is suspicious."""
-
-    unreadable_share: float = 0.01
-    gone_share: float = 0.20
-    gone_within_days: float = 7
-
-
-DEFAULT_LIMITS = Limits()
-
-
-def flatten(bodies: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> Frames:
+def flatten(bodies: Iterable[bytes]) -> Frames:
     """The frames of a batch of ``/models`` answers; never raises, whatever the bytes are.
 
     Frames have the schemas :data:`MODELS`, :data:`PRICES`, :data:`PRICE_RULES` and :data:`UNKNOWN_FIELDS`.
     """
     batch = _Batch()
-    listings = tuple(batch.listing(body, limits) for body in bodies)
+    listings = tuple(batch.listing(body) for body in bodies)
     return Frames(
         listings,
         pl.DataFrame(batch.models, schema=dict(MODELS), orient="row"),
@@ -218,7 +209,7 @@ class _Batch:
     rules: list[tuple[Any, ...]] = field(default_factory=list)
     unknown: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def listing(self, body: bytes, limits: Limits) -> Listing:
+    def listing(self, body: bytes) -> Listing:
         try:
             parsed = [_parse(page) for page in _pages(body)]
             pages = [document for document, _ in parsed]
@@ -241,11 +232,14 @@ class _Batch:
                 self.seen[key] = self._flatten_model(key, model)
         ids = tuple(model["id"] for model in models)
         reported = _reported_count(pages)
+        prices, unreadable = (sum(self.seen[key][column] for key in keys) for column in (0, 1))
         return Listing(
             ids,
             tuple(keys),
             reported if reported is not None and abs(reported) < 2**63 else None,
-            tuple(self._defects(ids, keys, reported, limits)),
+            prices,
+            unreadable,
+            tuple(_defects(ids, reported)),
             unknown,
         )
 
@@ -266,24 +260,16 @@ class _Batch:
         self.unknown.extend((key, *found) for found in _unknown_in(model, rules))
         return len(texts), unreadable
 
-    def _defects(
-        self, ids: Sequence[str], keys: Sequence[str], reported: int | None, limits: Limits
-    ) -> Iterator[Defect]:
-        if not ids:
-            yield Defect("no_models", "the answer lists no models")
-            return
-        if len(set(ids)) != len(ids):
-            twice = sorted(one for one, times in Counter(ids).items() if times > 1)
-            yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {_show(twice[0])}")
-        prices, unreadable = (sum(self.seen[key][column] for key in keys) for column in (0, 1))
-        if unreadable > limits.unreadable_share * prices:
-            yield Defect(
-                "unreadable_prices",
-                f"{unreadable} of {prices} prices cannot be read ({unreadable / prices:.1%}, "
-                f"allowed are {limits.unreadable_share:.1%})",
-            )
-        if reported is not None and reported != len(ids):
-            yield Defect("count_disagrees", f"the answer lists {len(ids)} models and says that there are {reported}")
+
+def _defects(ids: Sequence[str], reported: int | None) -> Iterator[Defect]:
+    if not ids:
+        yield Defect("no_models", "the answer lists no models")
+        return
+    if len(set(ids)) != len(ids):
+        twice = sorted(one for one, times in Counter(ids).items() if times > 1)
+        yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {_show(twice[0])}")
+    if reported is not None and reported != len(ids):
+        yield Defect("count_disagrees", f"the answer lists {len(ids)} models and says that there are {reported}")
 
 
 # --- the envelope ---------------------------------------------------------------------------------------------------

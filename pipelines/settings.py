@@ -1,7 +1,7 @@
 """What an installation may choose: where the warehouse lies, whom to ask, and when.
 
 Belongs here: the environment variables and their defaults. Does not belong here: options of single commands (`cli`),
-limits of judgement (`flatten`), the meaning of a schedule (`defs`).
+what a limit means (`judgement`), the meaning of a schedule (`defs`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,21 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from pipelines.errors import UsageError
 from pipelines.sources.http import DEFAULT_POLICY, FetchPolicy
+
+_LIMITS: Mapping[str, tuple[str, float]] = {
+    "CATALOGUE_UNREADABLE_SHARE": ("unreadable_share", 1),
+    "CATALOGUE_GONE_SHARE": ("gone_share", 1),
+    "CATALOGUE_GONE_WITHIN_DAYS": ("gone_within_days", 36_500),
+}
+"""The limit that a variable sets, and the most that it can be."""
+
+_MOST = 1_000_000.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class Settings:
     ``base_url`` None is the real API. ``schedule`` is a cron expression of five fields, read in ``time_zone``.
     A fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
     ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
-    ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse.
+    ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse. ``limits`` are those
+    fields of :class:`pipelines.judgement.Limits` that a warehouse is to be judged by from now on; the others stay.
     ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. ``clock``
     is for simulated catalogues and comes from no environment.
     """
@@ -37,6 +47,7 @@ class Settings:
     fetch_retry_seconds: float = 20.0
     stale_after_hours: float = 26.0
     home: Path | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
     fetch_policy: FetchPolicy = DEFAULT_POLICY
     clock: Callable[[], datetime] | None = None
 
@@ -58,6 +69,9 @@ class Settings:
             fetch_retry_seconds=_number(given, "CATALOGUE_FETCH_RETRY_SECONDS", cls.fetch_retry_seconds),
             stale_after_hours=_number(given, "CATALOGUE_STALE_AFTER_HOURS", cls.stale_after_hours, at_least=1),
             home=Path(home) if home else None,
+            limits={
+                limit: _number(given, name, 0, at_most=most) for name, (limit, most) in _LIMITS.items() if name in given
+            },
             fetch_policy=replace(
                 DEFAULT_POLICY,
                 attempts=int(attempts),
@@ -71,13 +85,21 @@ class Settings:
         return (self.home or self.warehouse / "dagster").absolute()
 
 
-def _number(given: Mapping[str, str], name: str, default: float, *, at_least: float = 0, whole: bool = False) -> float:
+def _number(
+    given: Mapping[str, str],
+    name: str,
+    default: float,
+    *,
+    at_least: float = 0,
+    at_most: float = _MOST,
+    whole: bool = False,
+) -> float:
     text = given.get(name, str(default))
     try:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not at_least <= number <= 1_000_000 or (whole and number != int(number)):
+    if not at_least <= number <= at_most or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"
-        raise UsageError(f"{name} is {text!r}; it must be {kind} from {at_least:g} to 1000000")
+        raise UsageError(f"{name} is {text!r}; it must be {kind} from {at_least:g} to {at_most:.0f}")
     return number

@@ -7,7 +7,7 @@ Does not belong here: how loading works (`snapshot`, `backfill`, `ledger`, `defs
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from pipelines.cli.tables import count, harmless, minute, print_records, print_t
 from pipelines.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from pipelines.backfill import Tally
     from pipelines.ledger.ledger import Ledger, Verdict
     from pipelines.sources.archives import Archive
@@ -31,14 +33,22 @@ _SHOWN = 10
 @contextmanager
 def _writing(warehouse: Path, lock_timeout: float, *, anew: bool = False, must_exist: bool = False) -> Iterator[Ledger]:
     from pipelines.ledger.ledger import Ledger
+    from pipelines.settings import Settings
 
     if must_exist and not (warehouse / "raw").is_dir():
         raise CatalogueError(f"there is no warehouse at {warehouse}")
-
-    def waiting() -> None:
-        click.echo(f"another process is writing to {warehouse}: waiting up to {lock_timeout:.0f} s", err=True)
-
-    with Ledger(warehouse, anew=anew, lock_timeout=lock_timeout, on_wait=waiting) as ledger:
+    limits = Settings.from_environment().limits
+    with ExitStack() as opened:
+        with _packs_progress() as on_pack:
+            ledger = Ledger(
+                warehouse,
+                anew=anew,
+                limits=limits,
+                lock_timeout=lock_timeout,
+                tell=lambda sentence: click.echo(f"catalogue: {sentence}", err=True),
+                on_pack=on_pack,
+            )
+            opened.enter_context(ledger)
         yield ledger
 
 
@@ -157,20 +167,39 @@ def _something_in(archive: Archive) -> Iterator[None]:
 
 @contextmanager
 def _progress(description: str, total: int) -> Iterator[Any]:
-    from rich.console import Console
+    with _bar() as progress:
+        task = progress.add_task(_harmless_markup(description), total=total)
+        yield lambda items: progress.advance(task, items)
+
+
+@contextmanager
+def _packs_progress() -> Iterator[Any]:
+    """Shows nothing until a pack was read."""
+    with _bar() as progress:
+        task = progress.add_task("reading captures", total=None, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+
+def _harmless_markup(text: str) -> str:
     from rich.markup import escape
+
+    return escape(harmless(text))
+
+
+def _bar() -> Progress:
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(
+    console = Console(stderr=True)
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-    ) as progress:
-        task = progress.add_task(escape(harmless(description)), total=total)
-        yield lambda items: progress.advance(task, items)
+        disable=not console.is_terminal,
+    )
 
 
 def _report_import(tally: Tally, published: Path) -> int:
@@ -327,8 +356,8 @@ def verify(warehouse: Path, lock_timeout: float) -> int:
     """
     from pipelines.ledger.verify import verify as verify_ledger
 
-    with _writing(warehouse, lock_timeout, must_exist=True) as ledger:
-        result = verify_ledger(ledger)
+    with _writing(warehouse, lock_timeout, must_exist=True) as ledger, _packs_progress() as on_pack:
+        result = verify_ledger(ledger, on_pack)
     for finding in result.findings:
         click.echo(f"{harmless(finding.where)}: {harmless(finding.what)}", err=True)
     if result.findings:

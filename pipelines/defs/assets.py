@@ -130,7 +130,7 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
     A suspicious listing ends the run here. That it is quarantined is published, so that a person can decide.
     """
     taken = frames.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs) as ledger:
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
         ledger.append(taken.packs[0], frames=frames.frames)
         for pack in taken.packs[1:]:
             ledger.append(pack)
@@ -154,7 +154,7 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
 def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
     """What follows from the facts: spells, intervals and changes, committed together with the verdict."""
     taken = core.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs) as ledger:
+    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
         recorded_at = ledger.commit(taken.packs)
         assert recorded_at is not None
         ((touched, runs),) = ledger.rows(

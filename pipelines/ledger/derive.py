@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from pipelines.flatten import Defect, Limits
+from pipelines.flatten import Defect
 from pipelines.history import NEVER, STARTED_BY, Catalogue, Instant, replay
-from pipelines.judgement import Candidate, Judged, judge
+from pipelines.judgement import DEFAULT_LIMITS, Candidate, Judged, Limits, judge
 from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
 from pipelines.ledger.schema import derivations
@@ -46,14 +46,14 @@ class _Altered:
     since: int
 
 
-def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits: Limits) -> None:
-    """Judge what has no verdict yet or a new decision, and bring every derived table to what follows.
+def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None:
+    """Judge what has no verdict yet, a new decision or new limits, and bring every derived table to what follows.
 
     Runs within the caller's transaction. ``recorded_at`` is the commit's.
     """
     listings = Listings(connection)
     models = listings.models
-    derive_verdicts(connection, recorded_at, limits, listings)
+    derive_verdicts(connection, recorded_at, listings)
     for altered in _altered_sources(connection):
         _derive_runs(connection, listings, models, altered)
         _derive_from_runs(connection)
@@ -67,7 +67,7 @@ FROM catalogue.raw.captures AS c
 JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
 LEFT JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
 LEFT JOIN catalogue.core.decisions AS d ON d.snapshot_id = c.snapshot_id AND d.recorded_at = ?
-WHERE v.capture_no IS NULL OR d.snapshot_id IS NOT NULL
+WHERE v.capture_no IS NULL OR d.snapshot_id IS NOT NULL OR ? IN (SELECT recorded_at FROM catalogue.core.limits)
 GROUP BY c.scope
 """
 
@@ -75,7 +75,8 @@ _CANDIDATES = """
 SELECT
     c.capture_no, epoch_us(c.observed_at), c.sha256,
     json_extract_string(l.defects, '$[*].code'), json_extract_string(l.defects, '$[*].reason'), l.keyframe_no IS NULL,
-    (SELECT max_by(d.decision, d.recorded_at) FROM catalogue.core.decisions AS d WHERE d.snapshot_id = c.snapshot_id)
+    (SELECT max_by(d.decision, d.recorded_at) FROM catalogue.core.decisions AS d WHERE d.snapshot_id = c.snapshot_id),
+    l.price_count, l.unreadable_count
 FROM catalogue.raw.captures AS c
 JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
 WHERE c.scope = ? AND c.observed_at >= make_timestamptz(?)
@@ -91,8 +92,18 @@ LIMIT 1
 """
 
 
+def limits_of(connection: duckdb.DuckDBPyConnection) -> Limits:
+    """From when on a capture is suspicious in this warehouse."""
+    found = rows(
+        connection,
+        "SELECT unreadable_share, gone_share, gone_within_days FROM catalogue.core.limits "
+        "ORDER BY recorded_at DESC LIMIT 1",
+    )
+    return Limits(*found[0]) if found else DEFAULT_LIMITS
+
+
 def derive_verdicts(
-    connection: duckdb.DuckDBPyConnection, recorded_at: datetime, limits: Limits, listings: Listings | None = None
+    connection: duckdb.DuckDBPyConnection, recorded_at: datetime, listings: Listings | None = None
 ) -> None:
     """Verdicts of every capture that this commit may judge otherwise; `rejudged` holds those that changed."""
     listings = listings or Listings(connection)
@@ -100,11 +111,13 @@ def derive_verdicts(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at]
     )
-    judged: list[Judged] = []
-    for scope, since in rows(connection, _TO_JUDGE, [recorded_at]):
+    limits, judged = limits_of(connection), list[Judged]()
+    for scope, since in rows(connection, _TO_JUDGE, [recorded_at, recorded_at]):
         candidates = [
-            Candidate(no, moment, sha256, tuple(map(Defect, codes, reasons)), is_fatal, decision)
-            for no, moment, sha256, codes, reasons, is_fatal, decision in rows(connection, _CANDIDATES, [scope, since])
+            Candidate(no, moment, sha256, tuple(map(Defect, codes, reasons)), is_fatal, decision, *counts)
+            for no, moment, sha256, codes, reasons, is_fatal, decision, *counts in rows(
+                connection, _CANDIDATES, [scope, since]
+            )
         ]
         latest = rows(connection, _LATEST_ACCEPTED, [scope, since])
         judged += judge(candidates, latest[0] if latest else None, lambda no: listings.versions_of(no, models), limits)

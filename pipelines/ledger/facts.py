@@ -274,7 +274,17 @@ def _append_listings(
             parts.append(group.add(number, [versions[key] for key in listing.model_keys]))
             keyframe = group.keyframe_no
         defects = orjson.dumps([{"code": d.code, "reason": d.reason, "is_fatal": d.is_fatal} for d in listing.defects])
-        listings.append((number, keyframe, len(listing.model_ids), listing.reported_count, defects.decode()))
+        listings.append(
+            (
+                number,
+                keyframe,
+                len(listing.model_ids),
+                listing.reported_count,
+                listing.price_count,
+                listing.unreadable_count,
+                defects.decode(),
+            )
+        )
         fields += [(None, number, *found) for found in listing.unknown_fields]
     _insert(
         connection,
@@ -286,6 +296,8 @@ def _append_listings(
                 "keyframe_no": pl.Int32,
                 "model_count": pl.Int32,
                 "reported_count": pl.Int64,
+                "price_count": pl.Int32,
+                "unreadable_count": pl.Int32,
                 "defects": pl.String,
             },
             orient="row",

@@ -10,13 +10,14 @@ killed at any instant, and a ledger can be built anew from captures and journal 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +28,26 @@ from filelock import FileLock, Timeout
 
 from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError, UsageError
-from pipelines.flatten import DEFAULT_LIMITS, Frames, Limits, flatten
+from pipelines.flatten import Frames, flatten
+from pipelines.judgement import Limits
 from pipelines.ledger.connect import attach, first_line, literal, rows
-from pipelines.ledger.derive import derive, derive_verdicts
+from pipelines.ledger.derive import derive, derive_verdicts, limits_of
 from pipelines.ledger.facts import append, append_provenance, known_ids
 from pipelines.ledger.published import PUBLISHED
-from pipelines.ledger.schema import migrate
+from pipelines.ledger.schema import EarlierSchemaError, prepare
 
 LOCK_TIMEOUT_SECONDS = 600.0
+
+OnPack = Callable[[int, int], None]
+"""Is told how many packs of how many were read."""
+
+
+def silent(done: int, total: int) -> None:
+    """An :data:`OnPack` that nobody watches."""
+
+
+NO_LIMITS: Mapping[str, float] = {}
+"""Those that hold go on to hold."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,11 @@ class Ledger:
 
     ``warehouse`` is a folder; it is made if it is missing. Opening catches up with journal and raw store, except for
     the packs ``in_hand``, which the caller is about to append and commit. ``anew`` builds the ledger from captures and
-    journal alone and puts it in the place of the one that is there, even if that one is damaged.
-    Raises :class:`CatalogueError` if another process holds the lock for longer than ``lock_timeout`` seconds;
-    ``on_wait`` is called once before waiting.
+    journal alone and puts it in the place of the one that is there, even if that one is damaged; so is a ledger that
+    an earlier program filled. ``limits`` are fields of :class:`pipelines.judgement.Limits` that are to hold from now on
+    if they do not yet; every capture is judged by them anew.
+    Raises :class:`CatalogueError` if another process holds the lock for longer than ``lock_timeout`` seconds.
+    ``tell`` is given sentences for a person to read meanwhile, ``on_pack`` is told of the packs to catch up with.
     """
 
     def __init__(
@@ -77,9 +92,10 @@ class Ledger:
         *,
         in_hand: Collection[str] = (),
         anew: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: Mapping[str, float] = NO_LIMITS,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
-        on_wait: Callable[[], None] = lambda: None,
+        tell: Callable[[str], None] = lambda sentence: None,
+        on_pack: OnPack = silent,
     ) -> None:
         self.warehouse = warehouse
         self.raw = RawStore(warehouse / "raw")
@@ -89,7 +105,8 @@ class Ledger:
         self._anew = anew
         self._limits = limits
         self._lock_timeout = lock_timeout
-        self._on_wait = on_wait
+        self._tell = tell
+        self._on_pack = on_pack
         self._is_behind = False
 
     def __enter__(self) -> Self:
@@ -102,12 +119,9 @@ class Ledger:
         try:
             if self._anew:
                 self._replace_by_rebuild()
-            try:
-                self._connection = attach(self._path)
-            except CatalogueError as problem:
-                raise CatalogueError(f"{problem}; `catalogue rebuild` makes it anew from the captures") from None
-            migrate(self._connection)
+            self._open()
             self._catch_up()
+            self._bring_limits()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -124,7 +138,7 @@ class Ledger:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            self._on_wait()
+            self._tell(f"another process is writing to {self.warehouse}: waiting up to {self._lock_timeout:.0f} s")
             try:
                 self._lock.acquire(timeout=self._lock_timeout)
             except Timeout:
@@ -134,6 +148,19 @@ class Ledger:
                 ) from None
         except OSError as problem:
             raise CatalogueError(f"the warehouse {self.warehouse} cannot be written to: {problem.strerror}") from None
+
+    def _open(self) -> None:
+        try:
+            self._connection = attach(self._path)
+        except CatalogueError as problem:
+            raise CatalogueError(f"{problem}; `catalogue rebuild` makes it anew from the captures") from None
+        try:
+            prepare(self._connection)
+        except EarlierSchemaError as problem:
+            self._tell(f"{problem}: building it anew from the captures")
+            self._connection.close()
+            self._replace_by_rebuild()
+            self._open()
 
     # --- what a capture goes through --------------------------------------------------------------------------------
 
@@ -161,7 +188,7 @@ class Ledger:
         taken = self.raw.read(pack) if captures is None else captures
         listings = [one.body for one in taken if one.scope.kind != "other"]
         if frames is None and listings:
-            frames = flatten(listings, self._limits)
+            frames = flatten(listings)
         with self._transaction():
             append(self._connection, taken, frames, pack)
 
@@ -170,12 +197,13 @@ class Ledger:
         packs: Sequence[str] = (),
         decisions: Sequence[Mapping[str, str]] = (),
         sightings: Sequence[Sighting] = (),
+        limits: Limits | None = None,
     ) -> datetime | None:
         """Derive what follows from appended facts and ``decisions``; the moment at which it became known, if anything.
 
-        ``decisions`` are {snapshot_id, decision: accept|reject, reason}.
+        ``decisions`` are {snapshot_id, decision: accept|reject, reason}. ``limits`` hold from this commit on.
         """
-        if not (packs or decisions or sightings):
+        if not (packs or decisions or sightings or limits):
             return None
         self._refuse_if_behind()
         for decision in decisions:
@@ -186,6 +214,7 @@ class Ledger:
             "packs": self._concerned(packs),
             "decisions": [dict(one) for one in decisions],
             "sightings": [vars(one) for one in sightings],
+            **({"limits": asdict(limits)} if limits else {}),
         }
         with self._transaction():
             moment = self._apply(entry)
@@ -211,7 +240,7 @@ class Ledger:
         """The verdicts that a commit would give now, without committing."""
         self._connection.execute("BEGIN")
         try:
-            derive_verdicts(self._connection, self._next_moment(), self._limits)
+            derive_verdicts(self._connection, self._next_moment())
             return self.verdicts(snapshot_ids)
         finally:
             self._connection.execute("ROLLBACK")
@@ -244,7 +273,12 @@ class Ledger:
             append_provenance(
                 self._connection, [(one["snapshot_id"], one["origin"], one["provenance"]) for one in entry["sightings"]]
             )
-        derive(self._connection, moment, self._limits)
+        if "limits" in entry:
+            self._connection.execute(
+                "INSERT INTO catalogue.core.limits (SELECT $unreadable_share, $gone_share, $gone_within_days, $moment)",
+                {**entry["limits"], "moment": moment},
+            )
+        derive(self._connection, moment)
         self._connection.execute("INSERT INTO catalogue.core.commits VALUES (?)", [moment])
         return moment
 
@@ -272,19 +306,33 @@ class Ledger:
 
     def _catch_up(self) -> None:
         """Bring the ledger to what journal and raw store say."""
-        latest, journaled = self._latest_commit(), set()
-        for entry in self.raw.journal.entries():
-            journaled.update(entry["packs"])
-            if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest:
-                for pack in entry["packs"]:
-                    self.append(pack)
-                with self._transaction():
-                    self._apply(entry)
-        spoken_for = journaled | self._in_hand
+        latest, entries = self._latest_commit(), self.raw.journal.entries()
+        spoken_for = {pack for entry in entries for pack in entry["packs"]} | self._in_hand
         left = [pack for pack in self.raw.packs() if pack not in spoken_for]
+        missed = [entry for entry in entries if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest]
+        total = sum(len(entry["packs"]) for entry in missed) + len(left)
+        done = itertools.count(1)
+        for entry in missed:
+            for pack in entry["packs"]:
+                self.append(pack)
+                self._on_pack(next(done), total)
+            with self._transaction():
+                self._apply(entry)
         for pack in left:
             self.append(pack)
+            self._on_pack(next(done), total)
         self.commit(left)
+
+    def _bring_limits(self) -> None:
+        """See that the asked limits hold."""
+        limits = limits_of(self._connection)
+        asked = replace(limits, **self._limits)
+        if asked != limits:
+            turned = self.verdicts(self._turned_at(self.commit(limits=asked)))
+            self._tell(
+                f"captures are judged by new limits, of which {len(turned)} otherwise than before: "
+                + ", ".join(f"{name} {value:g}" for name, value in asdict(asked).items())
+            )
 
     def _latest_commit(self) -> datetime | None:
         latest: datetime | None = self.rows("SELECT max(recorded_at) FROM catalogue.core.commits")[0][0]
@@ -342,15 +390,15 @@ class Ledger:
 
     # --- building anew ----------------------------------------------------------------------------------------------
 
-    def build_anew(self, target: Path) -> None:
+    def build_anew(self, target: Path, on_pack: OnPack = silent) -> None:
         """Build a second ledger at ``target`` from captures and journal alone.
 
         Raises :class:`pipelines.captures.DamagedPackError` if a capture that is needed is gone.
         """
-        second = Ledger(self.warehouse, limits=self._limits)
+        second = Ledger(self.warehouse, in_hand=self._in_hand, on_pack=on_pack)
         second._connection = attach(target)
         try:
-            migrate(second._connection)
+            prepare(second._connection)
             second._catch_up()
         finally:
             second._connection.close()
@@ -371,7 +419,7 @@ class Ledger:
         """
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         try:
-            self.build_anew(fresh)
+            self.build_anew(fresh, self._on_pack)
             self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
             fresh.replace(self._path)
         finally:

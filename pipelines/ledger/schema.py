@@ -1,6 +1,6 @@
-"""The objects of the warehouse as `sql/` describes them: tables by migrations, marts by one file each.
+"""The objects of the warehouse as `sql/` describes them: tables in one file, views and macros by one file each.
 
-Belongs here: finding and reading the files under `sql/`, migrating a ledger, building views with their comments.
+Belongs here: finding and reading the files under `sql/`, making tables, building views with their comments.
 Does not belong here: rows.
 
 A mart's file opens with a comment that holds its meaning, its grain and each of its columns; `COMMENT ON`, the data
@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import CatalogueError
-from pipelines.ledger.connect import literal
+from pipelines.ledger.connect import literal, rows
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 SQL_DIR = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
@@ -119,29 +119,37 @@ def _header(text: str) -> tuple[dict[str, str], dict[str, str]]:
     return fields, columns
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the attached ledger ``catalogue`` to this program's schema; views are rebuilt if their files changed.
+class EarlierSchemaError(CatalogueError):
+    """The ledger was filled by an earlier program, which this one's tables and derivations do not fit."""
 
-    Raises :class:`CatalogueError` for a ledger that a later program wrote.
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of an empty attached ledger ``catalogue``; build its views if they are not those of the files.
+
+    Raises :class:`EarlierSchemaError` for a ledger to be built anew, :class:`CatalogueError` for one that a later
+    program wrote.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS catalogue.main.schema_version (version INTEGER, views VARCHAR)")
-    row = connection.execute("SELECT version, views FROM catalogue.main.schema_version").fetchall()
-    version, built = row[0] if row else (0, "")
-    scripts = sorted((SQL_DIR / "migrations").glob("*.sql"))
-    if version > len(scripts):
+    tables = (SQL_DIR / "tables.sql").read_text(encoding="utf-8")
+    version = int(tables.splitlines()[0].removeprefix("-- version:"))
+    found = rows(connection, "SELECT version, views FROM catalogue.main.schema_version")
+    stored, built = found[0] if found else (version, None)
+    if stored < version:
+        raise EarlierSchemaError(f"the ledger has schema {stored}, and this program writes schema {version}")
+    if stored > version:
         raise CatalogueError(
-            f"this warehouse has schema {version}, and this program knows schemas up to {len(scripts)}: update it"
+            f"this warehouse has schema {stored}, and this program knows schemas up to {version}: update it"
         )
     fingerprint = _fingerprint()
-    if version == len(scripts) and built == fingerprint:
+    if built == fingerprint:
         return
     connection.execute("BEGIN")
     connection.execute("USE catalogue")
-    for script in scripts[version:]:
-        connection.execute(script.read_text(encoding="utf-8"))
+    if not found:
+        connection.execute(tables)
     _build_views(connection)
     connection.execute("DELETE FROM catalogue.main.schema_version")
-    connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [len(scripts), fingerprint])
+    connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [version, fingerprint])
     connection.execute("COMMIT")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.captures import DamagedPackError
-from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.ledger import Ledger, OnPack, silent
 
 _EXAMPLES = 3
 
@@ -34,7 +34,7 @@ class Verification:
     findings: tuple[Finding, ...]
 
 
-def verify(ledger: Ledger) -> Verification:
+def verify(ledger: Ledger, on_pack: OnPack = silent) -> Verification:
     """Read every capture, build a second ledger from them and the journal, and compare the two.
 
     Where a pack is damaged or missing no second ledger can be built; then the captures that it held are named instead.
@@ -45,7 +45,7 @@ def verify(ledger: Ledger) -> Verification:
         return Verification(captures, 0, 0, tuple(damaged))
     with tempfile.TemporaryDirectory(dir=ledger.warehouse, prefix=".verify-") as folder:
         rebuilt = Path(folder) / "rebuilt.duckdb"
-        ledger.build_anew(rebuilt)
+        ledger.build_anew(rebuilt, on_pack)
         with ledger.beside(rebuilt):
             return _compare(ledger, captures)
 

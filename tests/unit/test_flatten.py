@@ -17,7 +17,6 @@ from pipelines.flatten import (
     PRICES,
     UNKNOWN_FIELDS,
     Frames,
-    Limits,
     find_listing,
     flatten,
 )
@@ -165,14 +164,19 @@ def test_many_repeated_ids_are_told_in_good_time():
     assert (datetime.now(UTC) - begun).total_seconds() < 2
 
 
-@pytest.mark.parametrize(("bad", "is_suspicious"), [(1, False), (2, True)])
-def test_one_price_in_a_hundred_may_be_unreadable(bad, is_suspicious):
-    listed = [model(f"a/{n}", pricing={"prompt": "x" if n < bad else "1"}) for n in range(100)]
-    assert codes(body(*listed)) == ["unreadable_prices"] * is_suspicious
-
-
-def test_the_limit_of_unreadable_prices_can_be_set():
-    assert flatten([body(model(pricing={"prompt": "x"}))], Limits(unreadable_share=1)).listings[0].defects == ()
+@pytest.mark.parametrize(
+    ("pricing", "counts"),
+    [
+        ({"prompt": "1", "completion": "x"}, (2, 1)),
+        ({"prompt": "-1", "overrides": [{"prompt": "x", "completion": "0.1"}, {"prompt": ""}]}, (4, 2)),
+        ({}, (0, 0)),
+        (None, (1, 1)),
+        ("1", (1, 1)),
+    ],
+)
+def test_prices_and_unreadable_prices_are_counted_for_each_listing_of_a_model(pricing, counts):
+    (found,) = flatten([body(model(pricing=pricing), model("b/b", pricing=pricing))]).listings
+    assert (found.price_count, found.unreadable_count) == tuple(2 * count for count in counts)
 
 
 # --- what never happens ---
@@ -317,7 +321,7 @@ def test_what_is_no_text_under_a_price_kind_is_unreadable(value):
 @pytest.mark.parametrize("pricing", [None, "free", 5, ["0.1"]])
 def test_a_pricing_that_is_no_object_is_kept_and_counts_as_unreadable(pricing):
     frames = flat(body(model(pricing=pricing)))
-    assert [one.code for one in frames.listings[0].defects] == ["unreadable_prices"]
+    assert (frames.listings[0].price_count, frames.listings[0].unreadable_count) == (1, 1)
     assert frames.prices.height == 0
     assert json.loads(frames.models["extra"][0]).get("pricing") == pricing
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.flatten import DEFAULT_LIMITS, Defect, Limits
-from pipelines.judgement import Candidate, Decision, judge
+from pipelines.flatten import Defect
+from pipelines.judgement import DEFAULT_LIMITS, Candidate, Decision, Limits, judge
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -30,11 +30,12 @@ class Case:
         *defects: Defect,
         sha256: str = "5",
         decision: Decision | None = None,
+        prices: tuple[int, int] = (0, 0),
     ) -> Case:
         number = len(self.candidates) + 1
         is_fatal = any(defect.is_fatal for defect in defects)
         self.listings[number] = range(listed) if isinstance(listed, int) else listed
-        self.candidates.append(Candidate(number, moment, sha256, defects, is_fatal, decision))
+        self.candidates.append(Candidate(number, moment, sha256, defects, is_fatal, decision, *prices))
         return self
 
     def versions_of(self, number: int) -> np.ndarray:
@@ -146,6 +147,21 @@ def test_a_twin_is_measured_by_what_came_before_both():
 
 
 # --- limits and order ---
+
+
+@pytest.mark.parametrize(("unreadable", "verdict"), [(1, "accepted"), (2, "quarantined")])
+def test_one_price_in_a_hundred_may_be_unreadable(unreadable, verdict):
+    case = Case().capture(0, 10, prices=(100, unreadable))
+    assert case.verdicts() == [verdict]
+    assert case.verdicts(limits=Limits(unreadable_share=1)) == ["accepted"]
+
+
+@pytest.mark.parametrize("share", [0.07, 0.14, 0.28, 0.29, 0.55, 0.57, 0.58])
+def test_a_share_is_the_decimal_that_it_is_written_as(share):
+    """0.29 * 100 is less than 29 among floats."""
+    left = 100 - round(share * 100)
+    assert Case().capture(0, 100).capture(HOUR, left).verdicts(limits=Limits(gone_share=share)) == ["accepted"] * 2
+    assert Case().capture(0, 100).capture(HOUR, left - 1).verdicts(limits=Limits(gone_share=share))[1] == "quarantined"
 
 
 def test_limits_can_be_set():

@@ -63,3 +63,11 @@ def test_dagster_lives_in_the_warehouse(tmp_path):
 def test_a_number_that_makes_no_sense_is_refused_by_name(name, value):
     with pytest.raises(UsageError, match=f"{name} is '{value}'"):
         Settings.from_environment({name: value})
+
+
+def test_only_the_limits_that_are_set_are_given():
+    """So that a process without them does not take back what another set."""
+    given = {"CATALOGUE_GONE_SHARE": "0.3", "CATALOGUE_GONE_WITHIN_DAYS": "14"}
+    assert Settings.from_environment(given).limits == {"gone_share": 0.3, "gone_within_days": 14}
+    with pytest.raises(UsageError, match=r"CATALOGUE_GONE_SHARE is '30'; it must be a number from 0 to 1"):
+        Settings.from_environment({"CATALOGUE_GONE_SHARE": "30"})

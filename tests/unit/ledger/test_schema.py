@@ -132,7 +132,7 @@ def test_comments_are_those_of_the_header(opened, view):
     assert dict(opened.execute(query, [view.schema, view.name]).fetchall()) == view.columns
 
 
-QUERIES = [path for path in sorted(schema.SQL_DIR.glob("*/*.sql")) if path.parent.name != "migrations"]
+QUERIES = sorted(schema.SQL_DIR.glob("*/*.sql"))
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}.{path.stem}")
@@ -199,7 +199,7 @@ def test_macros_take_both_clocks_in_both_ways(opened, warehouse):
             assert connection.execute(f"FROM catalogue.{call.format(name)}").fetchall() == []
 
 
-# --- migrations ---
+# --- other versions of the schema ---
 
 
 @pytest.fixture
@@ -218,35 +218,43 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def version(ledger: Ledger) -> int:
-    found: int = ledger.rows("SELECT version FROM main.schema_version")[0][0]
-    return found
+def add_a_table(own_sql: Path, statements: str) -> None:
+    """Another version of the tables, with ``statements`` at their end."""
+    path = own_sql / "tables.sql"
+    first, rest = path.read_text().split("\n", 1)
+    version = int(first.removeprefix("-- version: "))
+    path.write_text(f"-- version: {version + 1}\n{rest}\n{statements}")
 
 
-def test_a_migration_is_applied_once(tmp_path, own_sql):
+def test_a_ledger_of_an_earlier_schema_is_built_anew(tmp_path, own_sql, capture, contents):
     with Ledger(tmp_path) as ledger:
-        assert version(ledger) == 1
-    (own_sql / "migrations" / "0002_more.sql").write_text(
-        "CREATE TABLE core.more (x INTEGER); INSERT INTO core.more VALUES (5);"
-    )
+        ledger.load([capture(0, "a/a"), capture(1, "a/a", "a/b")])
+        ledger.commit(
+            decisions=[{"snapshot_id": capture(1, "a/a", "a/b").snapshot_id, "decision": "reject", "reason": "no"}]
+        )
+        before = contents(ledger)
+    add_a_table(own_sql, "CREATE TABLE core.more AS SELECT 5 AS x;")
+    told: list[str] = []
+    packs: list[tuple[int, int]] = []
     for _ in range(2):
-        with Ledger(tmp_path) as ledger:
-            assert version(ledger) == 2
-            assert ledger.rows("FROM core.more") == [(5,)]
+        with Ledger(tmp_path, tell=told.append, on_pack=lambda done, total: packs.append((done, total))) as ledger:
+            assert contents(ledger) == {**before, "core.more": [(5,)]}
+    assert [sentence.partition(":")[2] for sentence in told] == [" building it anew from the captures"]
+    assert packs == [(1, 1)]
 
 
-def test_a_migration_that_fails_leaves_nothing(tmp_path, own_sql):
-    with Ledger(tmp_path):
-        pass
-    bad = own_sql / "migrations" / "0002_more.sql"
-    bad.write_text("CREATE TABLE core.more (x INTEGER); INSERT INTO core.nowhere VALUES (5);")
+def test_tables_that_cannot_be_made_leave_the_earlier_ledger(tmp_path, own_sql, capture, contents):
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, "a/a")])
+        before = contents(ledger)
+    good = (own_sql / "tables.sql").read_text()
+    add_a_table(own_sql, "INSERT INTO core.nowhere VALUES (5);")
     with pytest.raises((duckdb.Error, CatalogueError), match="nowhere"), Ledger(tmp_path):
         pass
-    bad.unlink()
+    (own_sql / "tables.sql").write_text(good)
     with Ledger(tmp_path) as ledger:
-        assert version(ledger) == 1
-        assert ledger.rows("SELECT table_name FROM duckdb_tables() WHERE table_name = 'more'") == []
-        assert ledger.rows("FROM marts.models") == []
+        assert contents(ledger) == before
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "ledger.duckdb", "raw", "sql"}
 
 
 def test_a_later_program_s_warehouse_is_refused(tmp_path):
@@ -255,7 +263,7 @@ def test_a_later_program_s_warehouse_is_refused(tmp_path):
     with attach(tmp_path / "ledger.duckdb") as connection:
         connection.execute("UPDATE main.schema_version SET version = 99")
     with (
-        pytest.raises(CatalogueError, match="has schema 99, and this program knows schemas up to 1: update"),
+        pytest.raises(CatalogueError, match=r"has schema 99, and this program knows schemas up to \d+: update"),
         Ledger(tmp_path),
     ):
         pass

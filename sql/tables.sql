@@ -1,3 +1,8 @@
+-- version: 2
+--
+-- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
+-- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
+--
 -- The tables of the ledger. `raw` and the first part of `core` are facts and only ever appended to; the second part
 -- is derived from them. A derived row holds for readers whose knowledge lies in [known_from, known_to); rows with
 -- known_to null are what is known now. Nothing is ever deleted.
@@ -28,11 +33,18 @@ CREATE TABLE core.decisions (
     snapshot_id VARCHAR NOT NULL, decision VARCHAR NOT NULL, reason VARCHAR NOT NULL, recorded_at TIMESTAMPTZ NOT NULL
 );
 
+-- From when on a capture is suspicious; the latest counts, and where there is none the program's own.
+CREATE TABLE core.limits (
+    unreadable_share DOUBLE NOT NULL, gone_share DOUBLE NOT NULL, gone_within_days DOUBLE NOT NULL,
+    recorded_at TIMESTAMPTZ NOT NULL
+);
+
 -- What a capture of a listing says of itself. keyframe_no is the capture that its observations are told against;
--- null where there is nothing to observe.
+-- null where there is nothing to observe. unreadable_count of its price_count prices, rules' prices included, are no
+-- numbers.
 CREATE TABLE core.listings (
     capture_no INTEGER NOT NULL, keyframe_no INTEGER, model_count INTEGER NOT NULL, reported_count BIGINT,
-    defects JSON NOT NULL
+    price_count INTEGER NOT NULL, unreadable_count INTEGER NOT NULL, defects JSON NOT NULL
 );
 
 -- The models observed in a capture, as the difference from the previous capture in its group of keyframe_no

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from pipelines.pricing import CONDITIONS, PRICE_DIGITS, PRICE_SCALE, UNITS, number_key, read_price, unit_of
+from pipelines.pricing import PRICE_DIGITS, PRICE_SCALE, UNITS, Rule, number_key, read_price, split_pricing, unit_of
 
 PRICE = pl.Decimal(PRICE_DIGITS, PRICE_SCALE)
 MOMENT = pl.Datetime("us", "UTC")
@@ -82,6 +82,7 @@ PRICE_RULES: Mapping[str, pl.DataType] = {
     "utc_days": pl.List(pl.String()),
     "unknown_conditions": pl.String(),
     "price_kind": pl.String(),
+    "unit": pl.String(),
     "price_text": pl.String(),
     "price_usd": PRICE,
     "price_status": pl.String(),
@@ -245,7 +246,7 @@ class _Batch:
 
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
         pricing = model.get("pricing")
-        headline, rules, oddities = _split_pricing(pricing)
+        headline, rules, oddities = split_pricing(pricing)
         list_key = _hash(_dump(pricing))
         texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
         unreadable = sum(read_price(text).status == "unreadable" for text in texts)
@@ -254,7 +255,7 @@ class _Batch:
         if list_key not in self.seen_lists:
             self.seen_lists.add(list_key)
             self.prices.extend(_price_rows(list_key, headline))
-            self.rules.extend(_rule_rows(list_key, rules))
+            self.rules.extend(_rule_rows(list_key, headline, rules))
         row = _model_row(key, model, oddities)
         self.models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
         self.unknown.extend((key, *found) for found in _unknown_in(model, rules))
@@ -508,61 +509,7 @@ def _outputs_text(model: Mapping[str, Any]) -> bool:
 # --- prices ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Rule:
-    conditions: dict[str, Any]
-    unknown_conditions: dict[str, Any]
-    prices: dict[str, str]
-
-
-def _split_pricing(pricing: Any) -> tuple[dict[str, str], list[_Rule], dict[str, Any]]:
-    """Headline texts by kind, the rules, and what is neither (by its path, for ``extra``)."""
-    if not isinstance(pricing, dict):
-        return {}, [], {"pricing": pricing}
-    headline: dict[str, str] = {}
-    oddities: dict[str, Any] = {}
-    rules: list[_Rule] = []
-    for kind, value in pricing.items():
-        if kind == "overrides" and isinstance(value, list) and all(isinstance(rule, dict) for rule in value):
-            rules = [_rule(rule) for rule in value]
-        elif value is None:
-            continue
-        elif isinstance(value, str):
-            headline[kind] = value
-        elif kind in UNITS:
-            headline[kind] = _dump(value).decode()
-        else:
-            oddities[f"pricing.{kind}"] = value
-    return headline, rules, oddities
-
-
-def _rule(rule: Mapping[str, Any]) -> _Rule:
-    """A key of a rule is a condition where it is documented as one and well-formed, a price where it is a known price
-    kind or a text that reads as a number, and otherwise a condition that is not understood."""
-    conditions: dict[str, Any] = {}
-    unknown: dict[str, Any] = {}
-    prices: dict[str, str] = {}
-    for key, value in rule.items():
-        if value is None:
-            continue
-        if key in CONDITIONS:
-            (conditions if _is_condition(key, value) else unknown)[key] = value
-        elif (key in UNITS and isinstance(value, str)) or (
-            isinstance(value, str) and read_price(value).status != "unreadable"
-        ):
-            prices[key] = value
-        else:
-            unknown[key] = value
-    return _Rule(conditions, unknown, prices)
-
-
-def _is_condition(key: str, value: Any) -> bool:
-    if key == "utc_days":
-        return _is_texts(value)
-    return type(value) is int and (0 <= value <= 2400 if key.startswith("utc_") else abs(value) < 2**63)
-
-
-def _rules_key(rules: Sequence[_Rule]) -> str | None:
+def _rules_key(rules: Sequence[Rule]) -> str | None:
     """Equal for two lists of rules that say the same in the same order, whatever their prices' spelling."""
     if not rules:
         return None
@@ -586,13 +533,13 @@ def _price_rows(list_key: str, headline: Mapping[str, str]) -> Iterator[tuple[An
         yield list_key, kind, unit_of(kind, headline), text, price.usd, price.status
 
 
-def _rule_rows(list_key: str, rules: Sequence[_Rule]) -> Iterator[tuple[Any, ...]]:
+def _rule_rows(list_key: str, headline: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[tuple[Any, ...]]:
     for number, rule in enumerate(rules, start=1):
         unknown = _dump(rule.unknown_conditions).decode() if rule.unknown_conditions else None
         conditions = [rule.conditions.get(key) for key in ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")]
         for kind, text in rule.prices.items():
             price = read_price(text)
-            yield list_key, number, *conditions, unknown, kind, text, price.usd, price.status
+            yield list_key, number, *conditions, unknown, kind, unit_of(kind, headline), text, price.usd, price.status
 
 
 def _spell_numbers(texts: Sequence[bytes], models: Sequence[dict[str, Any]]) -> None:
@@ -658,7 +605,7 @@ def _rules_of(pricing: Mapping[str, Any]) -> list[dict[str, Any]]:
 # --- what is unknown ------------------------------------------------------------------------------------------------
 
 
-def _unknown_in(model: Mapping[str, Any], rules: Sequence[_Rule]) -> Iterator[tuple[str, str, str]]:
+def _unknown_in(model: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[tuple[str, str, str]]:
     """Path, JSON type and example of everything that the API's description does not name."""
     for name, value in model.items():
         if name not in _KNOWN_FIELDS:

@@ -1,4 +1,4 @@
-"""Price kinds, prices and rules: what a price's text means.
+"""Price kinds, prices and rules: what a price's text means, and what a request pays.
 
 Belongs here: reading a price exactly, the unit of a kind, the conditions of rules, when a rule holds.
 Does not belong here: where prices come from (`flatten`) and how they are stored (`ledger`).
@@ -9,12 +9,14 @@ Sources: OpenRouter's model schema (pricing keys and their units), and what publ
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Literal
+
+import orjson
 
 PriceStatus = Literal["listed", "free", "dynamic", "unreadable"]
 
@@ -122,6 +124,31 @@ def in_window(start: int, end: int, hhmm: int) -> bool:
     return start <= hhmm < end if start <= end else hhmm >= start or hhmm < end
 
 
+@dataclass(frozen=True)
+class Rule:
+    """One entry of ``overrides``: well-formed documented conditions, those that are not understood, texts by kind."""
+
+    conditions: Mapping[str, Any]
+    unknown_conditions: Mapping[str, Any]
+    prices: Mapping[str, str]
+
+    @property
+    def is_window(self) -> bool:
+        """Whether the clock alone says when it holds, so that the headline is now its price and now another."""
+        conditions = self.conditions
+        is_timed = any(key in conditions for key in ("utc_start", "utc_end", "utc_days"))
+        return is_timed and "min_prompt_tokens" not in conditions and not self.unknown_conditions
+
+    def holds(self, moment: datetime, prompt_tokens: int) -> bool:
+        """Whether it applies to a request of ``prompt_tokens`` at ``moment``: all its conditions must hold.
+
+        One whose conditions are not all understood never applies.
+        """
+        least = self.conditions.get("min_prompt_tokens")
+        has_enough = least is None or prompt_tokens > least
+        return not self.unknown_conditions and has_enough and clock_holds(self.conditions, moment)
+
+
 def clock_holds(rule: Mapping[str, Any], moment: datetime) -> bool:
     """Whether the time conditions of ``rule`` hold at ``moment``; other conditions are not looked at."""
     moment = moment.astimezone(UTC)
@@ -131,3 +158,95 @@ def clock_holds(rule: Mapping[str, Any], moment: datetime) -> bool:
     ):
         return False
     return not days or DAYS[moment.weekday()] in days
+
+
+def split_pricing(pricing: Any) -> tuple[dict[str, str], list[Rule], dict[str, Any]]:
+    """Headline texts by kind, the rules, and what is neither (by its path) of a ``pricing`` as received."""
+    if not isinstance(pricing, dict):
+        return {}, [], {"pricing": pricing}
+    headline: dict[str, str] = {}
+    oddities: dict[str, Any] = {}
+    rules: list[Rule] = []
+    for kind, value in pricing.items():
+        if kind == "overrides" and isinstance(value, list) and all(isinstance(rule, dict) for rule in value):
+            rules = [_read_rule(rule) for rule in value]
+        elif value is None:
+            continue
+        elif isinstance(value, str):
+            headline[kind] = value
+        elif kind in UNITS:
+            headline[kind] = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        else:
+            oddities[f"pricing.{kind}"] = value
+    return headline, rules, oddities
+
+
+def _read_rule(rule: Mapping[str, Any]) -> Rule:
+    """A key of a rule is a condition where it is documented as one and well-formed, a price where it is a known price
+    kind or a text that reads as a number, and otherwise a condition that is not understood."""
+    conditions: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    prices: dict[str, str] = {}
+    for key, value in rule.items():
+        if value is None:
+            continue
+        if key in CONDITIONS:
+            (conditions if _is_condition(key, value) else unknown)[key] = value
+        elif (key in UNITS and isinstance(value, str)) or (
+            isinstance(value, str) and read_price(value).status != "unreadable"
+        ):
+            prices[key] = value
+        else:
+            unknown[key] = value
+    return Rule(conditions, unknown, prices)
+
+
+def _is_condition(key: str, value: Any) -> bool:
+    if key == "utc_days":
+        return isinstance(value, list) and all(isinstance(day, str) for day in value)
+    return type(value) is int and (0 <= value <= 2400 if key.startswith("utc_") else abs(value) < 2**63)
+
+
+@dataclass(frozen=True)
+class RequestPrice:
+    """What one unit of a kind costs a request. ``rule_no`` (from 1) is the rule that says so; None: no rule does.
+
+    ``unknown_conditions`` are those of later rules for this kind that were not applied because nobody knows them.
+    """
+
+    text: str
+    price: Price
+    unit: str
+    rule_no: int | None
+    unknown_conditions: tuple[Mapping[str, Any], ...] = ()
+
+
+def request_prices(
+    pricing: Mapping[str, Any], moment: datetime, prompt_tokens: int, base: Mapping[str, str | None] | None = None
+) -> dict[str, RequestPrice]:
+    """What a request of ``prompt_tokens`` at ``moment`` pays under a model's ``pricing`` as received, by price kind.
+
+    The base is what the headline says, then come the rules that hold; a later one wins for each kind. Where a schedule
+    names a kind the headline may be a band of it rather than the base: ``base`` gives the text of such kinds as they
+    were last captured outside every window, None where they were not listed then. It is used only where no rule holds.
+    """
+    headline, rules, _ = split_pricing(pricing)
+    scheduled = {kind for rule in rules if rule.is_window for kind in rule.prices}
+    texts: dict[str, tuple[str | None, int | None]] = {kind: (text, None) for kind, text in headline.items()}
+    for kind, text in (base or {}).items():
+        if kind in scheduled:
+            texts[kind] = text, None
+    for number, rule in enumerate(rules, start=1):
+        if rule.holds(moment, prompt_tokens):
+            texts.update((kind, (text, number)) for kind, text in rule.prices.items())
+    return {
+        kind: RequestPrice(text, read_price(text), unit_of(kind, headline), number, _passed_over(rules, kind, number))
+        for kind, (text, number) in texts.items()
+        if text is not None
+    }
+
+
+def _passed_over(rules: Sequence[Rule], kind: str, applied: int | None) -> tuple[Mapping[str, Any], ...]:
+    """The unknown conditions of rules that could win over the one that was applied."""
+    later = rules[applied or 0 :]
+    return tuple(rule.unknown_conditions for rule in later if rule.unknown_conditions and kind in rule.prices)

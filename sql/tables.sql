@@ -76,7 +76,7 @@ CREATE TABLE core.prices (
 
 CREATE TABLE core.price_rules (
     price_list_no INTEGER NOT NULL, rule_no INTEGER NOT NULL, min_prompt_tokens BIGINT, utc_start INTEGER,
-    utc_end INTEGER, utc_days VARCHAR[], unknown_conditions JSON, price_kind VARCHAR NOT NULL,
+    utc_end INTEGER, utc_days VARCHAR[], unknown_conditions JSON, price_kind VARCHAR NOT NULL, unit VARCHAR NOT NULL,
     price_text VARCHAR NOT NULL, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL
 );
 
@@ -134,7 +134,7 @@ CREATE TABLE core.price_intervals (
 CREATE TABLE core.rule_intervals (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, rule_no INTEGER NOT NULL, min_prompt_tokens BIGINT,
     utc_start INTEGER, utc_end INTEGER, utc_days VARCHAR[], unknown_conditions JSON, price_kind VARCHAR NOT NULL,
-    price_text VARCHAR NOT NULL, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL,
+    unit VARCHAR NOT NULL, price_text VARCHAR NOT NULL, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL,
     valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
 );
@@ -145,6 +145,15 @@ CREATE TABLE core.price_changes (
     old_price_usd DECIMAL(38, 24), new_price_usd DECIMAL(38, 24), has_rule_change BOOLEAN NOT NULL,
     is_schedule_flip BOOLEAN NOT NULL, after_absence BOOLEAN NOT NULL, reverted_at TIMESTAMPTZ,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A change of a model's rules, seen as what a request pays in a week: see price_rule_changes.sql.
+CREATE TABLE core.price_rule_changes (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL, min_prompt_tokens BIGINT,
+    changed_at TIMESTAMPTZ NOT NULL, last_seen_at TIMESTAMPTZ NOT NULL, old_low_usd DECIMAL(38, 24),
+    old_high_usd DECIMAL(38, 24), new_low_usd DECIMAL(38, 24), new_high_usd DECIMAL(38, 24),
+    changed_minutes INTEGER NOT NULL, unknown_minutes INTEGER NOT NULL, week_ratio DOUBLE, is_repricing BOOLEAN NOT NULL,
+    after_absence BOOLEAN NOT NULL, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
 );
 
 CREATE TABLE core.attribute_changes (

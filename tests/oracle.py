@@ -247,7 +247,7 @@ def _is_condition(key: str, value: Any) -> bool:
 
 
 def _unit(kind: str, headline: Mapping[str, Price]) -> str:
-    if kind == "image" and "image_token" not in headline and "prompt" in headline:
+    if kind == "image" and "image_token" not in headline and {"prompt", "image"} <= headline.keys():
         image, prompt = headline["image"], headline["prompt"]
         if image.status == "listed" and image.usd == prompt.usd:
             return "token"
@@ -723,7 +723,7 @@ def _price_rule_history(life: Life) -> Iterator[Row]:
                         "price_status": price.status,
                         "valid_from": stretch.times[0],
                     }
-                going_on[number, kind] = meaning, row | told
+                going_on[number, kind] = meaning, row | told | {"unit": _unit(kind, stretch.seen.headline)}
         for key, (_, row) in open_rows.items():
             if key not in going_on or going_on[key][1]["valid_from"] != row["valid_from"]:
                 yield row

@@ -344,34 +344,101 @@ ORDER BY expiration_date, model_id, announced_at
 @warehouse_option
 @click.option("--at", type=Moment(), metavar="TIME", help="In force at this time; by default at the last snapshot.")
 @click.option("--known-at", type=Moment(), metavar="TIME", help="As this warehouse knew it at that time.")
+@click.option(
+    "--prompt-tokens",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    metavar="N",
+    help="What a request of so many prompt tokens pays then, all rules applied.",
+)
 @format_option("table", "csv", "json")
-def price(model: str, warehouse: Path, at: datetime | None, known_at: datetime | None, format_: str) -> None:
+def price(
+    model: str,
+    warehouse: Path,
+    at: datetime | None,
+    known_at: datetime | None,
+    prompt_tokens: int | None,
+    format_: str,
+) -> None:
     """What a model costs, or cost at a time.
 
     \b
     Examples:
       catalogue price openai/gpt-4o
       catalogue price openai/gpt-4o --at 2025-06-01
-      catalogue price openai/gpt-4o --at 2025-06-01T12:00:00+02:00 --format json
+      catalogue price openai/gpt-5.4 --at 2026-08-01T12:00:00+02:00 --prompt-tokens 300000
+      catalogue price openai/gpt-4o --at 2025-06-01 --known-at 2025-07-01 --format json
     """
     with _open(warehouse) as published:
         moment = at or _from(published, timedelta())
-        answer = published.ask(
-            "SELECT * FROM marts.prices_at($at, known_at := $known_at) WHERE model_id = $model ORDER BY price_kind",
-            {"at": moment, "known_at": known_at, "model": model},
-        )
+        clocks = {"at": moment, "known_at": known_at, "model": model}
+        if prompt_tokens is None:
+            answer = published.ask(_PRICES, clocks)
+            rules = published.ask(_RULES, clocks)
+        else:
+            answer = published.ask(_REQUEST_PRICES, {**clocks, "prompt_tokens": prompt_tokens})
         if not answer.rows:
             raise CatalogueError(_why_no_price(published, model, moment, known_at))
-        rules = published.ask(_RULES, {"at": moment, "model": model})
     if format_ != "table":
         print_records(format_, answer.columns, answer.rows)
-        return
-    _show_prices(model, moment, answer, rules)
+    elif prompt_tokens is None:
+        _show_prices(model, moment, answer, rules)
+    else:
+        _show_request_prices(f"{prompt_tokens:,} prompt tokens to {model}", moment, answer)
+
+
+_PRICES = "SELECT * FROM marts.prices_at($at, known_at := $known_at) WHERE model_id = $model ORDER BY price_kind"
+
+_REQUEST_PRICES = """
+SELECT * FROM marts.request_prices_at($at, $prompt_tokens, known_at := $known_at)
+WHERE model_id = $model ORDER BY price_kind
+"""
+
+_RULES = """
+SELECT r.*
+FROM core.listed_at($at, $known_at) AS l
+JOIN core.model_ids AS m ON m.model_no = l.model_no
+JOIN core.price_rules AS r ON r.price_list_no = l.price_list_no
+WHERE m.model_id = $model
+ORDER BY r.rule_no, r.price_kind
+"""
+
+
+def _show_request_prices(request: str, moment: datetime, answer: Answer) -> None:
+    records = answer.records()
+    print_table(
+        f"{request} at {minute(moment)} UTC",
+        ("price", ">costs", "exactly, $ per unit", "unit", "because"),
+        [
+            (
+                one["price_kind"],
+                money(one["price_usd"], one["price_status"], one["unit"]),
+                one["price_text"] if one["price_usd"] is None else plain(one["price_usd"]),
+                one["unit"],
+                _because(one),
+            )
+            for one in records
+        ],
+        footer=_seen(records[0]),
+    )
+
+
+def _because(one: dict[str, Any]) -> str:
+    if one["rule_no"] is not None:
+        source = f"rule {one['rule_no']}"
+    elif one["base_seen_at"] is not None:
+        source = f"base, seen {minute(one['base_seen_at'])}"
+    else:
+        source = "headline: the base of its schedule was never captured"
+    passed_over = one["unknown_conditions"]
+    return f"{source}; not applied, not understood: {passed_over}" if passed_over else source
+
+
+def _seen(one: dict[str, Any]) -> str:
+    return f"seen {minute(one['last_seen_at'])}, next seen {minute(one['next_seen_at']) or 'not yet'}"
 
 
 def _show_prices(model: str, moment: datetime, answer: Answer, rules: Answer) -> None:
     records = answer.records()
-    seen = f"seen {minute(records[0]['last_seen_at'])}, next seen {minute(records[0]['next_seen_at']) or 'not yet'}"
     print_table(
         f"{model} at {minute(moment)} UTC",
         ("price", ">costs", "exactly, $ per unit", "unit", "since", "until"),
@@ -386,7 +453,7 @@ def _show_prices(model: str, moment: datetime, answer: Answer, rules: Answer) ->
             )
             for one in records
         ],
-        footer=seen,
+        footer=_seen(records[0]),
     )
     if rules.rows:
         print_table(
@@ -397,7 +464,7 @@ def _show_prices(model: str, moment: datetime, answer: Answer, rules: Answer) ->
                     cell(one["rule_no"]),
                     _conditions(one),
                     one["price_kind"],
-                    money(one["price_usd"], one["price_status"], one["unit"] or "token"),
+                    money(one["price_usd"], one["price_status"], one["unit"]),
                     one["price_text"],
                 )
                 for one in rules.records()
@@ -417,15 +484,6 @@ def _conditions(one: dict[str, Any]) -> str:
     if one["unknown_conditions"]:
         parts.append(f"not applied, not understood: {one['unknown_conditions']}")
     return "; ".join(parts) or "always"
-
-
-_RULES = """
-SELECT r.*, p.unit
-FROM marts.price_rule_history AS r
-LEFT JOIN marts.prices_at($at) AS p ON p.source = r.source AND p.model_id = r.model_id AND p.price_kind = r.price_kind
-WHERE r.model_id = $model AND r.valid_from <= $at AND (r.valid_to IS NULL OR r.valid_to > $at)
-ORDER BY r.rule_no, r.price_kind
-"""
 
 
 def _why_no_price(published: Published, model: str, moment: datetime, known_at: datetime | None) -> str:

@@ -29,13 +29,15 @@ _DERIVED_FROM_RUNS = (
     "state_intervals",
     "price_intervals",
     "rule_intervals",
+    "rule_changes",
     "schedule_bases",
     "price_changes",
+    "price_rule_changes",
     "attribute_changes",
 )
 """In the order in which they read each other."""
 
-_NOT_STORED = {"schedule_bases"}
+_NOT_STORED = {"rule_changes", "schedule_bases"}
 
 
 @dataclass(frozen=True)

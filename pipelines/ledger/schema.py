@@ -31,7 +31,10 @@ _HEADER = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<body>.*)\Z", re.DOTALL)
 
 @dataclass(frozen=True)
 class SqlObject:
-    """One file under `sql/`: ``columns`` maps a column to what it means; ``parameters`` are a macro's, else None."""
+    """One file under `sql/`: ``columns`` maps a column to what it means.
+
+    ``parameters`` are those of a table macro or of a function (which has no columns), else None.
+    """
 
     schema: str
     name: str
@@ -45,13 +48,13 @@ class SqlObject:
 @cache
 def derivations() -> dict[str, str]:
     """The queries under `sql/core` that fill derived tables, by the name of the table."""
-    return {one.name: one.body for one in _objects("core") if not one.columns}
+    return {one.name: one.body for one in _objects("core") if not one.columns and one.parameters is None}
 
 
 @cache
 def views() -> tuple[SqlObject, ...]:
-    """Every view and table macro of the warehouse, sorted so that each comes after what it reads."""
-    found = [one for schema in _VIEW_SCHEMAS for one in _objects(schema) if one.columns]
+    """Every view, table macro and function of the warehouse, sorted so that each comes after what it reads."""
+    found = [one for schema in _VIEW_SCHEMAS for one in _objects(schema) if one.columns or one.parameters is not None]
     ordered: list[SqlObject] = []
 
     def place(one: SqlObject) -> None:
@@ -94,7 +97,7 @@ def read_object(path: Path) -> SqlObject:
         fields["meaning"],
         fields["grain"],
         columns,
-        fields.get("macro"),
+        fields.get("macro", fields.get("function")),
         match["body"].strip(),
     )
 
@@ -161,8 +164,8 @@ def _fingerprint() -> str:
 def _build_views(connection: duckdb.DuckDBPyConnection) -> None:
     for kind, schema, name in connection.execute(
         "SELECT 'VIEW', schema_name, view_name FROM duckdb_views() WHERE database_name = 'catalogue' AND NOT internal "
-        "UNION ALL SELECT 'MACRO TABLE', schema_name, function_name FROM duckdb_functions() "
-        "WHERE database_name = 'catalogue' AND NOT internal"
+        "UNION ALL SELECT CASE function_type WHEN 'table_macro' THEN 'MACRO TABLE' ELSE 'MACRO' END, schema_name, "
+        "function_name FROM duckdb_functions() WHERE database_name = 'catalogue' AND NOT internal"
     ).fetchall():
         connection.execute(f"DROP {kind} catalogue.{schema}.{name}")
     for view in views():
@@ -174,8 +177,10 @@ def definition(view: SqlObject) -> str:
     target = f"catalogue.{view.schema}.{view.name}"
     comment = literal(f"{view.meaning} Grain: {view.grain}.")
     if view.parameters is not None:
-        macro = f"CREATE MACRO {target}({view.parameters}) AS TABLE\n{view.body}"
-        return f"{macro};\nCOMMENT ON MACRO TABLE {target} IS {comment}"
+        macro, what = ("MACRO TABLE", " TABLE\n") if view.columns else ("MACRO", " (\n")
+        end = "" if view.columns else "\n)"
+        made = f"CREATE MACRO {target}({view.parameters}) AS{what}{view.body}{end}"
+        return f"{made};\nCOMMENT ON {macro} {target} IS {comment}"
     statements = [f"CREATE VIEW {target} AS\n{view.body}", f"COMMENT ON VIEW {target} IS {comment}"]
     statements += [
         f"COMMENT ON COLUMN {target}.{column} IS {literal(meaning)}" for column, meaning in view.columns.items()

@@ -7,6 +7,7 @@ columns:
   source: Where it was listed.
   model_no: The model's number within this file.
   state_no: What it was then.
+  price_list_no: What it cost then.
   last_seen_at: The latest snapshot at or before the instant that lists it.
   next_seen_at: The first snapshot after the instant that lists it; null if there is none.
 */
@@ -57,6 +58,7 @@ SELECT
     r.source,
     r.model_no,
     v.state_no,
+    v.price_list_no,
     CASE WHEN r.text_before >= r.text_listed_from THEN r.text_before ELSE greatest(r.valid_from, r.all_before) END
         AS last_seen_at,
     -- within the run the next snapshot that covers the model lists it; the next run begins with a sight of it

@@ -1,7 +1,7 @@
 /*
 meaning: Changes of headline prices, and whether each was a flip within an unchanged schedule.
 grain: a change of one headline price of an affected model
-reads: fresh_price_intervals, fresh_schedule_bases, core.price_rules
+reads: fresh_price_intervals, fresh_schedule_bases, core.windows
 */
 WITH compared AS (
     SELECT
@@ -42,18 +42,16 @@ judged AS (
         c.rules_key = c.previous_rules_key AND c.price_usd IS NOT NULL AND c.old_price_usd IS NOT NULL AND (
             EXISTS (
                 SELECT 1
-                FROM catalogue.core.price_rules AS r
+                FROM catalogue.core.windows AS w
                 WHERE
-                    r.price_list_no = c.price_list_no AND r.price_kind = c.price_kind AND r.price_usd = c.price_usd
-                    AND (r.utc_start IS NOT NULL OR r.utc_end IS NOT NULL OR r.utc_days IS NOT NULL)
-                    AND r.min_prompt_tokens IS NULL AND r.unknown_conditions IS NULL
+                    w.price_list_no = c.price_list_no AND w.price_kind = c.price_kind AND w.price_usd = c.price_usd
             )
             OR EXISTS (
                 SELECT 1
                 FROM fresh_schedule_bases AS b
                 WHERE
-                    b.model_no = c.model_no AND b.price_kind = c.price_kind AND b.valid_from = c.valid_from
-                    AND b.is_back_at_base
+                    b.model_no = c.model_no AND b.price_kind = c.price_kind AND b.changed_at = c.valid_from
+                    AND b.price_list_no = c.price_list_no AND b.price_usd = c.price_usd
             )
         ) AS is_schedule_flip,
         lead(c.valid_from) OVER w AS next_changed_at,

@@ -15,7 +15,7 @@ WITH runs AS (
 told AS (
     SELECT
         r.*, p.rule_no, p.min_prompt_tokens, p.utc_start, p.utc_end, p.utc_days, p.unknown_conditions, p.price_kind,
-        p.price_text, p.price_usd, p.price_status,
+        p.unit, p.price_text, p.price_usd, p.price_status,
         concat_ws(
             '|',
             coalesce(CAST(p.min_prompt_tokens AS VARCHAR), '-'),
@@ -57,6 +57,7 @@ SELECT
     max(CASE WHEN NOT goes_on THEN utc_days END) AS utc_days,
     max(CASE WHEN NOT goes_on THEN unknown_conditions END) AS unknown_conditions,
     price_kind,
+    max_by(unit, valid_from) AS unit,
     max(CASE WHEN NOT goes_on THEN price_text END) AS price_text,
     max(CASE WHEN NOT goes_on THEN price_usd END) AS price_usd,
     max(CASE WHEN NOT goes_on THEN price_status END) AS price_status,

@@ -12,6 +12,7 @@ columns:
   utc_days: Weekdays on which the rule holds; null: on all.
   unknown_conditions: Conditions that are not understood, JSON; a rule that has any is not applied.
   price_kind: What is paid for, such as `prompt` or `completion`.
+  unit: What one of it is: token, audio token, image token, image, request, search, fraction, unknown.
   price_text: The price as the source wrote it; the first spelling of the interval.
   price_usd: US dollars per unit, exact; null if dynamic or unreadable.
   price_status: `listed`, `free` (zero), `dynamic` (-1: depends on the request), `unreadable`.
@@ -29,6 +30,7 @@ SELECT
     i.utc_days,
     i.unknown_conditions,
     i.price_kind,
+    i.unit,
     i.price_text,
     i.price_usd,
     i.price_status,

@@ -844,12 +844,15 @@ def _expirations(life: Life, last_day: date) -> Iterator[Row]:
     for _, stretch, _ in life.sightings():
         day = stretch.seen.row["expiration_date"]
         if day == shown:
+            if announced and day is not None:
+                announced[-1]["last_seen_at"] = stretch.times[-1]
             continue
         if announced and shown is not None:
-            announced[-1]["status"] = "withdrawn" if day is None else "moved"
+            announced[-1] |= {"status": "withdrawn" if day is None else "moved", "ended_at": stretch.times[0]}
         if day is not None:
             announced.append(
                 {
+                    "author": life.last.row["author"],
                     "expiration_date": day,
                     "status": "announced",
                     "is_placeholder": day >= date(2090, 1, 1),
@@ -858,13 +861,31 @@ def _expirations(life: Life, last_day: date) -> Iterator[Row]:
                     "days_left": (day - last_day).days,
                     "notice_days": (day - stretch.times[0].date()).days,
                     "removed_at": None,
+                    "removal": None,
+                    "last_seen_at": stretch.times[-1],
+                    "ended_at": None,
                 }
             )
         shown = day
     if shown is not None:
         removed_at = life.spells[-1].listed_to
         if removed_at is not None:
-            announced[-1] |= {"status": "removed", "removed_at": removed_at}
+            announced[-1] |= {"status": "removed", "removed_at": removed_at, "ended_at": removed_at}
+            announced[-1]["removal"] = _removal(shown, life.spells[-1].last_seen_at, removed_at)
         elif shown < last_day:
             announced[-1]["status"] = "passed_still_listed"
+    for row in announced:
+        over = (row["last_seen_at"].date() - row["expiration_date"]).days
+        row["outlived_days"] = over if over > 0 else None
     yield from announced
+
+
+def _removal(day: date, last_seen_at: datetime, removed_at: datetime) -> str:
+    """Between the two moments the model went; on which side of its day is told only as far as they show it."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if removed_at <= midnight:
+        return "before"
+    if last_seen_at - midnight >= timedelta(days=1):
+        return "after"
+    near = (day - last_seen_at.date()).days < 2 and (removed_at.date() - day).days < 2
+    return "on" if near else "unclear"

@@ -54,6 +54,7 @@ def status(warehouse: Path, format_: str) -> None:
     with _open(warehouse) as published:
         answer = published.ask(_STATUS)
         gaps = published.ask(_GAPS).records()
+        alterations = published.ask(_ALTERATIONS).records() if answer.records()[0]["altered_intervals"] else []
     if format_ != "table":
         print_records(format_, answer.columns, answer.rows)
         return
@@ -68,6 +69,8 @@ def status(warehouse: Path, format_: str) -> None:
         (">hours", "until", "scope"),
         [(f"{gap['hours_since_previous']:.1f}", minute(gap["observed_at"]), gap["scope"]) for gap in gaps],
     )
+    if alterations:
+        _show_alterations(facts["altered_intervals"], alterations)
     if facts["quarantined"]:
         click.echo(f"{facts['quarantined']} captures wait for a decision: catalogue quarantine list")
 
@@ -83,7 +86,38 @@ SELECT
     (SELECT count(*) FROM marts.price_changes WHERE is_repricing) AS repricings,
     (SELECT count(*) FROM marts.expirations WHERE status = 'announced' AND NOT is_placeholder) AS expirations_ahead,
     (SELECT count(*) FROM marts.schema_drift) AS unknown_fields,
+    (SELECT count(*) FROM marts.alterations WHERE alteration <> 'narrowed') AS altered_intervals,
     (SELECT count(*) FROM raw.quarantine WHERE verdict = 'quarantined') AS quarantined
+"""
+
+
+def _show_alterations(number: int, shown: list[dict[str, Any]]) -> None:
+    print_table(
+        "What later knowledge altered",
+        ("learnt", "model", "what", "from", "until, before", "until, now", "how", "by capture", "observed"),
+        [
+            (
+                minute(one["recorded_at"]),
+                one["model_id"],
+                " ".join([one["what"], *([one["price_kind"]] if one["price_kind"] else [])]),
+                minute(one["valid_from"]),
+                minute(one["former_valid_to"]),
+                minute(one["valid_to"]),
+                one["alteration"].replace("_", " "),
+                one["snapshot_id"][:12] + (" (retracted)" if one["cause"] == "retraction" else ""),
+                minute(one["observed_at"]),
+            )
+            for one in shown
+        ],
+        footer=f"the latest {len(shown)} of {number}: catalogue sql \"FROM marts.alterations\""
+        if number > len(shown)
+        else "",
+    )
+
+
+_ALTERATIONS = """
+SELECT * FROM marts.alterations WHERE alteration <> 'narrowed'
+ORDER BY recorded_at DESC, valid_from DESC, model_id, what, price_kind, rule_no LIMIT 10
 """
 
 _GAPS = """
@@ -294,8 +328,9 @@ def _priced(one: dict[str, Any], which: str, kind: str) -> str:
 @warehouse_option
 @click.option("--within", type=click.IntRange(min=0), metavar="DAYS", help="Only dates at most this many days ahead.")
 @click.option("--all", "everything", is_flag=True, help="Every announcement ever, sentinels included.")
+@click.option("--by-author", is_flag=True, help="How authors give notice, and what became of their dates.")
 @format_option("table", "csv", "json")
-def expiring(warehouse: Path, within: int | None, everything: bool, format_: str) -> None:
+def expiring(warehouse: Path, within: int | None, everything: bool, by_author: bool, format_: str) -> None:
     """Models with an announced end, the next first. Days count from the last snapshot.
 
     \b
@@ -303,7 +338,13 @@ def expiring(warehouse: Path, within: int | None, everything: bool, format_: str
       catalogue expiring
       catalogue expiring --within 30
       catalogue expiring --all --format csv
+      catalogue expiring --by-author
     """
+    if by_author:
+        if everything or within is not None:
+            raise UsageError("--by-author is about all announcements: leave out --all and --within")
+        _show_notice(warehouse, format_)
+        return
     with _open(warehouse) as published:
         answer = published.ask(_EXPIRING, {"everything": everything, "within": within})
     if format_ != "table":
@@ -317,13 +358,47 @@ def expiring(warehouse: Path, within: int | None, everything: bool, format_: str
                 day(one["expiration_date"]),
                 cell(one["days_left"]),
                 one["model_id"],
-                one["status"].replace("_", " "),
+                _fate(one),
                 day(one["announced_at"]),
                 cell(one["notice_days"]),
                 day(one["previous_expiration_date"]),
             )
             for one in answer.records()
         ],
+    )
+
+
+def _fate(one: dict[str, Any]) -> str:
+    """The status of an announcement in words, and how far from the day things happened."""
+    words = str(one["status"]).replace("_", " ")
+    if one["removal"]:
+        words = "removed, unclear when" if one["removal"] == "unclear" else f"removed {one['removal']} the day"
+    return f"{words}, outlived by {count(one['outlived_days'], 'day')}" if one["outlived_days"] else words
+
+
+def _show_notice(warehouse: Path, format_: str) -> None:
+    with _open(warehouse) as published:
+        answer = published.ask("SELECT * FROM marts.expiration_notice ORDER BY announcements DESC, source, author")
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    columns = {
+        "announcements": ">dates",
+        "least_notice_days": ">least notice, days",
+        "median_notice_days": ">median",
+        "moved": ">moved",
+        "withdrawn": ">withdrawn",
+        "outlived": ">outlived",
+        "removed_before": ">gone before",
+        "removed_on": ">on",
+        "removed_after": ">after",
+        "removed_unclear": ">unclear",
+        "removed_without_notice": ">gone without notice",
+    }
+    print_table(
+        "Notice by author",
+        ("author", *columns.values()),
+        [(one["author"], *(cell(one[name]) for name in columns)) for one in answer.records()],
     )
 
 

@@ -56,5 +56,5 @@ def literal(text: str) -> str:
 
 
 def first_line(problem: Exception) -> str:
-    """What a DuckDB error says, without the statement and the caret under it."""
-    return str(problem).strip().splitlines()[0]
+    """What a DuckDB error says, without the statement and the caret under it; what our own SQL says, as it says it."""
+    return str(problem).strip().splitlines()[0].removeprefix("Invalid Input Error: ")

@@ -1,7 +1,7 @@
 /*
 meaning: Who was listed at an instant as it was known at another, and between which sights.
 grain: a model listed at that instant, per source
-reads: core.runs, core.versions, core.verdicts, raw.captures
+reads: core.clocks, core.runs, core.versions, core.verdicts, raw.captures
 macro: valid_at, known_at := NULL
 columns:
   source: Where it was listed.
@@ -12,9 +12,8 @@ columns:
   next_seen_at: The first snapshot after the instant that lists it; null if there is none.
 */
 WITH asked AS (
-    SELECT
-        CAST(valid_at AS TIMESTAMPTZ) AS valid_at,
-        coalesce(CAST(known_at AS TIMESTAMPTZ), TIMESTAMPTZ 'infinity') AS known_at
+    SELECT *
+    FROM catalogue.core.clocks(valid_at, known_at)
 ),
 
 snapshots AS (

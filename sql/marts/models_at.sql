@@ -1,7 +1,7 @@
 /*
 meaning: The models listed at an instant, as they were known at another.
 grain: a model listed at that instant, per source
-reads: core.listed_at, core.states, core.spells
+reads: core.clocks, core.listed_at, core.states, core.spells
 macro: valid_at, known_at := NULL
 columns:
   source: Where it was listed, such as `openrouter`.
@@ -34,9 +34,8 @@ columns:
   extra: All other fields, JSON, fields inside a group under a dotted name such as `top_provider.context_length`; benchmarks left out.
 */
 WITH asked AS (
-    SELECT
-        CAST(valid_at AS TIMESTAMPTZ) AS valid_at,
-        coalesce(CAST(known_at AS TIMESTAMPTZ), TIMESTAMPTZ 'infinity') AS known_at
+    SELECT *
+    FROM catalogue.core.clocks(valid_at, known_at)
 ),
 
 first_sights AS (

@@ -1,7 +1,7 @@
 /*
 meaning: The headline prices in force at an instant, as they were known at another.
 grain: a price in force: model and price kind, per source
-reads: core.listed_at, core.price_intervals, core.model_ids
+reads: core.clocks, core.listed_at, core.price_intervals, core.model_ids
 macro: valid_at, known_at := NULL
 columns:
   source: Where it was listed, such as `openrouter`.
@@ -17,9 +17,8 @@ columns:
   next_seen_at: The first snapshot after the instant that lists the model; null if there is none.
 */
 WITH asked AS (
-    SELECT
-        CAST(valid_at AS TIMESTAMPTZ) AS valid_at,
-        coalesce(CAST(known_at AS TIMESTAMPTZ), TIMESTAMPTZ 'infinity') AS known_at
+    SELECT *
+    FROM catalogue.core.clocks(valid_at, known_at)
 )
 
 SELECT

@@ -1,7 +1,7 @@
 /*
 meaning: What a request of so many prompt tokens pays at an instant, as it was known at another: the base, then the rules that hold, of which a later one wins for each price kind.
 grain: a price in force for the request: model and price kind, per source
-reads: core.listed_at, core.prices, core.price_rules, core.windows, core.window_holds, core.runs, core.versions, core.verdicts, raw.captures, core.model_ids
+reads: core.clocks, core.listed_at, core.prices, core.price_rules, core.windows, core.window_holds, core.runs, core.versions, core.verdicts, raw.captures, core.model_ids
 macro: valid_at, prompt_tokens := 0, known_at := NULL
 columns:
   source: Where it was listed, such as `openrouter`.
@@ -18,10 +18,8 @@ columns:
   next_seen_at: The first snapshot after the instant that lists the model; null if there is none.
 */
 WITH asked AS (
-    SELECT
-        CAST(valid_at AS TIMESTAMPTZ) AS valid_at,
-        CAST(prompt_tokens AS BIGINT) AS prompt_tokens,
-        coalesce(CAST(known_at AS TIMESTAMPTZ), TIMESTAMPTZ 'infinity') AS known_at
+    SELECT *, CAST(prompt_tokens AS BIGINT) AS prompt_tokens
+    FROM catalogue.core.clocks(valid_at, known_at)
 ),
 
 listed AS (

@@ -109,7 +109,7 @@ def _show_alterations(number: int, shown: list[dict[str, Any]]) -> None:
             )
             for one in shown
         ],
-        footer=f"the latest {len(shown)} of {number}: catalogue sql \"FROM marts.alterations\""
+        footer=f'the latest {len(shown)} of {number}: catalogue sql "FROM marts.alterations"'
         if number > len(shown)
         else "",
     )

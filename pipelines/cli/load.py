@@ -285,15 +285,21 @@ def show(snapshot_id: str, warehouse: Path) -> None:
     from pipelines.ledger.published import Published
 
     with Published(warehouse) as published:
-        records = published.ask(_CAPTURE, [snapshot_id]).records()
-    one = _only(records, snapshot_id)
+        one = _only(published.ask(_CAPTURE, [snapshot_id]).records(), snapshot_id)
+        beside = published.ask(_BESIDE, [one["snapshot_id"]]).records()
     body = next(
         capture.body
         for capture in RawStore(warehouse / "raw").read(one["pack"])
         if capture.snapshot_id == one["snapshot_id"]
     )
     for name, value in one.items():
-        click.echo(f"{name:16} {harmless(str(value))}")
+        click.echo(f"{name:16} {harmless('; '.join(value) if isinstance(value, list) else str(value))}")
+    for change in ("gone", "new"):
+        ids = [row["model_id"] for row in beside if row["change"] == change]
+        if ids:
+            rest = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+            since = minute(beside[0]["observed_at"])
+            click.echo(f"{change:16} since {since}: {harmless(', '.join(ids[:_SHOWN]))}{rest}")
     click.echo(f"{'bytes':16} {harmless(body[:400].decode('utf-8', 'replace'))}{' …' if len(body) > 400 else ''}")
 
 
@@ -305,6 +311,33 @@ FROM raw.captures AS c
 JOIN core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
 WHERE starts_with(c.snapshot_id, ?)
 """
+
+
+_BESIDE = """
+WITH pair AS (
+    SELECT c.capture_no AS this_no, max_by(p.capture_no, p.observed_at) AS other_no, max(p.observed_at) AS observed_at
+    FROM raw.captures AS c
+    JOIN core.listings AS l ON l.capture_no = c.capture_no AND l.keyframe_no IS NOT NULL
+    JOIN raw.captures AS p ON p.scope = c.scope AND p.observed_at < c.observed_at
+    JOIN core.verdicts AS v ON v.capture_no = p.capture_no AND v.known_to IS NULL AND v.verdict = 'accepted'
+    WHERE c.snapshot_id = ?
+    GROUP BY c.capture_no
+), listed AS (
+    SELECT l.capture_no, o.model_no, pair.this_no, pair.observed_at
+    FROM pair
+    JOIN core.listings AS l ON l.capture_no IN (pair.this_no, pair.other_no)
+    JOIN core.observations AS o ON o.keyframe_no = l.keyframe_no AND o.capture_no <= l.capture_no
+    GROUP BY l.capture_no, o.model_no, pair.this_no, pair.observed_at
+    HAVING max_by(o.version_no IS NOT NULL, o.capture_no)
+)
+SELECT m.model_id, CASE WHEN min(l.capture_no = l.this_no) THEN 'new' ELSE 'gone' END AS change, l.observed_at
+FROM listed AS l
+JOIN core.model_ids AS m ON m.model_no = l.model_no
+GROUP BY m.model_id, l.observed_at
+HAVING count(*) = 1
+ORDER BY m.model_id
+"""
+"""What a capture lists that the snapshot before it lacks, and the other way round; nothing if it lists nothing."""
 
 
 def _only(records: list[dict[str, Any]], snapshot_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -360,6 +361,12 @@ def test_a_person_decides_and_may_decide_otherwise(captures: Path, tmp_path: Pat
         run("quarantine", "accept", broken, "--reason", "x", warehouse=warehouse), 2
     )
     assert "oh no" in run("quarantine", "show", waiting[2]["snapshot_id"][:10], warehouse=warehouse).stdout
+    shown = run("quarantine", "show", half, warehouse=warehouse).stdout
+    listed_then = {one["id"] for one in json.loads((captures / "20260509T000000Z.json").read_text())["data"]}
+    told = re.search(r"^gone +since 2026-05-06 00:00: (.*) and (\d+) more$", shown, re.MULTILINE)
+    assert told, shown
+    assert len(told[1].split(", ")) == 10
+    assert not listed_then & set(told[1].split(", "))
 
     def listed() -> int:
         return int(json.loads(run("status", "--format", "json", warehouse=warehouse).stdout)[0]["models_listed_now"])

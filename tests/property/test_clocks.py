@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
+import pytest
 from hypothesis import given
 
 from pipelines.ledger.ledger import Ledger
@@ -26,7 +28,7 @@ def at_instant(ledger: Ledger, macro: str, valid_at: datetime, known_at: datetim
 @examples(15)
 @given(history=histories)
 def test_the_past_is_told_as_it_was_known(history: History) -> None:
-    """Truth 7: `models_at` and `prices_at` are those of a warehouse that never learnt what came after `known_at`.
+    """Truth 7: what a macro tells is what a warehouse tells that never learnt what came after `known_at`.
 
     Seen red with the snapshots in `prices_at.sql` those known now, and with `known_to >= known_at` for `>` in
     `models_at.sql`.
@@ -39,9 +41,24 @@ def test_the_past_is_told_as_it_was_known(history: History) -> None:
             load(ledger, batch)
         for hours in history.chance.sample(INSTANTS, 12):
             valid_at = START + timedelta(hours=hours)
-            for macro in ("models_at", "prices_at"):
+            for macro in ("models_at", "prices_at", "request_prices_at"):
                 told = at_instant(ledger, macro, valid_at, known_at)
                 assert told == at_instant(fresh, macro, valid_at, None), (macro, hours)
+
+
+@examples(5)
+@given(history=histories)
+def test_knowledge_to_come_is_refused(history: History) -> None:
+    """Truth 7: an answer as of a moment that no commit has reached would not stay.
+
+    Seen red with `clocks.sql` taking any moment, and with `>=` for `>` in it.
+    """
+    with warehouse_of(history.batches()) as ledger:
+        latest = ledger.rows("SELECT max(recorded_at) FROM catalogue.core.commits")[0][0]
+        for macro in ("models_at", "prices_at", "request_prices_at"):
+            assert at_instant(ledger, macro, START, latest) == at_instant(ledger, macro, START, None)
+            with pytest.raises(duckdb.Error, match="is later than all that this warehouse knows, which ends at"):
+                at_instant(ledger, macro, START, latest + timedelta(microseconds=1))
 
 
 @examples(20)

@@ -190,6 +190,7 @@ def changes(
         hidden = published.ask(
             "SELECT count(*) FROM marts.price_changes WHERE changed_at >= $start", {"start": start}
         ).rows[0][0]
+        rules = published.ask(_RULE_CHANGES, {"start": start, "model": model, "kind": kind, "everything": everything})
     if format_ != "table":
         print_records(format_, answer.columns, answer.rows)
         return
@@ -202,6 +203,53 @@ def changes(
         if rest
         else "",
     )
+
+    if rules.rows:
+        print_table(
+            "Rules that changed, and what a request pays in a week before and after",
+            ("changed", "model", "price", "requests of", ">from", ">to", ">on average by", ">hours of 168"),
+            [_rule_change_row(one) for one in rules.records()],
+        )
+
+
+def _rule_change_row(one: dict[str, Any]) -> tuple[str, ...]:
+    over, least, ratio = one["min_prompt_tokens"], one["least_threshold"], one["week_ratio"]
+    tier = "any size" if least is None else f"up to {least:,} tokens" if over is None else f"over {over:,} tokens"
+    return (
+        minute(one["changed_at"]),
+        one["model_id"],
+        one["price_kind"],
+        tier,
+        _range(one, "old"),
+        _range(one, "new"),
+        f"{ratio:+.1%}" if ratio is not None else "",
+        f"{one['changed_minutes'] / 60:.4g}",
+    )
+
+
+def _range(one: dict[str, Any], side: str) -> str:
+    low, high = (one[f"{side}_{end}_usd"] for end in ("low", "high"))
+    if low is None:
+        return "no number"
+    shown = [money(usd, "listed", one["unit"] or "unknown") for usd in (low, high)]
+    return shown[0] if low == high else " to ".join(shown)
+
+
+_RULE_CHANGES = """
+SELECT
+    c.*, h.unit,
+    min(c.min_prompt_tokens) OVER (PARTITION BY c.source, c.model_id, c.price_kind, c.changed_at) AS least_threshold
+FROM marts.price_rule_changes AS c
+LEFT JOIN (
+    SELECT source, model_id, price_kind, max_by(unit, valid_from) AS unit FROM marts.price_rule_history GROUP BY ALL
+) AS h ON h.source = c.source AND h.model_id = c.model_id AND h.price_kind = c.price_kind
+WHERE
+    c.changed_at >= $start
+    AND ($model IS NULL OR c.model_id = $model)
+    AND ($kind IS NULL OR c.price_kind = $kind)
+QUALIFY $everything OR (c.is_repricing AND NOT c.is_alias)
+ORDER BY c.changed_at, c.model_id, c.price_kind, c.min_prompt_tokens NULLS FIRST
+"""
 
 
 def _check_known(published: Published, model: str | None, kind: str | None) -> None:

@@ -46,6 +46,13 @@ _DAY_TABLES: Mapping[str, _DayTable] = {
         "FROM catalogue.marts.price_changes WHERE source = $1 AND changed_at > $2 AND changed_at <= $3 "
         "ORDER BY is_repricing DESC, is_alias, abs(change_ratio) DESC NULLS LAST, model_id, price_kind",
     ),
+    "price_rule_changes": _DayTable(
+        ("model", "price", "more_tokens_than", "old_low", "old_high", "new_low", "new_high", "week", "changed_at"),
+        "SELECT model_id, price_kind, min_prompt_tokens, old_low_usd, old_high_usd, new_low_usd, new_high_usd, "
+        "coalesce(printf('%+.1f%%', week_ratio * 100), ''), changed_at FROM catalogue.marts.price_rule_changes "
+        "WHERE source = $1 AND changed_at > $2 AND changed_at <= $3 AND is_repricing "
+        "ORDER BY is_alias, abs(week_ratio) DESC NULLS LAST, model_id, price_kind, min_prompt_tokens NULLS FIRST",
+    ),
     "new_models": _DayTable(
         ("model", "name", "prompt", "completion", "first_seen_at"),
         "SELECT model_id, name, first_prompt_text, first_completion_text, first_seen_at "

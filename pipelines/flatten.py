@@ -14,10 +14,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 import polars as pl
 
@@ -188,29 +189,79 @@ def flatten(bodies: Iterable[bytes]) -> Frames:
 
     Frames have the schemas :data:`MODELS`, :data:`PRICES`, :data:`PRICE_RULES` and :data:`UNKNOWN_FIELDS`.
     """
-    batch = _Batch()
-    listings = tuple(batch.listing(body) for body in bodies)
-    return Frames(
-        listings,
-        pl.DataFrame(batch.models, schema=dict(MODELS), orient="row"),
-        pl.DataFrame(batch.prices, schema=dict(PRICES), orient="row"),
-        pl.DataFrame(batch.rules, schema=dict(PRICE_RULES), orient="row"),
-        pl.DataFrame(batch.unknown, schema=dict(UNKNOWN_FIELDS), orient="row"),
-    )
+    return Flattener().flatten(bodies)
 
 
-@dataclass
-class _Batch:
-    """The distinct objects met so far; ``seen`` maps a model key to its counts of prices and unreadable prices."""
+class _Met(NamedTuple):
+    """A model object that was flattened before."""
 
-    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    seen_lists: set[str] = field(default_factory=set)
-    models: list[tuple[Any, ...]] = field(default_factory=list)
-    prices: list[tuple[Any, ...]] = field(default_factory=list)
-    rules: list[tuple[Any, ...]] = field(default_factory=list)
-    unknown: list[tuple[str, str, str, str]] = field(default_factory=list)
+    key: str
+    model_id: str
+    price_count: int
+    unreadable_count: int
 
-    def listing(self, body: bytes) -> Listing:
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    """An answer as the API gives it, its models left as the bytes that they are."""
+
+    data: list[msgspec.Raw]
+    total_count: msgspec.Raw = msgspec.Raw(b"null")
+    links: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+_REMEMBERED = 20_000
+"""Model objects of which the bytes are remembered from one batch to the next: some tens of megabytes."""
+
+
+class Flattener:
+    """Flattens batch after batch. A frame holds only the objects that no batch before it had.
+
+    Most of what a capture lists is, byte for byte, what the one before it listed; so models are told apart by their
+    bytes first, and only those that were not met before are read.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[str, _Met] = {}
+        self._met_bytes: dict[bytes, _Met] = {}
+        self._met_lists: set[str] = set()
+        self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self._models: list[tuple[Any, ...]] = []
+        self._prices: list[tuple[Any, ...]] = []
+        self._rules: list[tuple[Any, ...]] = []
+        self._unknown: list[tuple[str, str, str, str]] = []
+
+    def flatten(self, bodies: Iterable[bytes]) -> Frames:
+        """As :func:`flatten`; rows of what was met in an earlier call are left out."""
+        self._forget_rows()
+        if len(self._met_bytes) > _REMEMBERED:
+            self._met_bytes.clear()
+        listings = tuple(self._by_bytes(body) or self._by_reading(body) for body in bodies)
+        return Frames(
+            listings,
+            pl.DataFrame(self._models, schema=dict(MODELS), orient="row"),
+            pl.DataFrame(self._prices, schema=dict(PRICES), orient="row"),
+            pl.DataFrame(self._rules, schema=dict(PRICE_RULES), orient="row"),
+            pl.DataFrame(self._unknown, schema=dict(UNKNOWN_FIELDS), orient="row"),
+        )
+
+    def _by_bytes(self, body: bytes) -> Listing | None:
+        """The listing of an answer without anything unusual about it; None if it must be read to be told."""
+        try:
+            envelope = _ENVELOPE.decode(body)
+            orjson.loads(bytes(envelope.links))
+            page = {"total_count": orjson.loads(bytes(envelope.total_count))}
+            contents = [bytes(raw) for raw in envelope.data]
+            new = {content: _read_model(content) for content in contents if content not in self._met_bytes}
+            self._met_bytes.update(zip(new, self._meet(list(new.values())), strict=True))
+        except (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError):
+            return None
+        return _listing([self._met_bytes[content] for content in contents], _reported_count([page]), ())
+
+    def _by_reading(self, body: bytes) -> Listing:
         try:
             parsed = [_parse(page) for page in _pages(body)]
             pages = [document for document, _ in parsed]
@@ -220,29 +271,22 @@ class _Batch:
                 if entries is None:
                     return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
                 models.extend(entries)
-            _spell_numbers([text for _, text in parsed], models)
-            stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
-            keys = [_hash(_dump(model)) for model in stable]
+            _spell_numbers([text for _, text in parsed], models, lambda document: find_listing(document) or [])
             unknown = tuple(_unknown_envelope(pages))
+            return _listing(self._meet(models), _reported_count(pages), unknown)
         except ValueError as problem:
             return Listing(defects=(Defect("not_json", f"the answer is not JSON: {problem}"),))
         except orjson.JSONEncodeError:
             return Listing(defects=(Defect("not_json", "the answer nests its JSON deeper than can be stored"),))
+
+    def _meet(self, models: Sequence[dict[str, Any]]) -> list[_Met]:
+        """What is known of ``models``; those that are new are flattened, all or none."""
+        stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
+        keys = [_hash(_dump(model)) for model in stable]
         for key, model in zip(keys, stable, strict=True):
-            if key not in self.seen:
-                self.seen[key] = self._flatten_model(key, model)
-        ids = tuple(model["id"] for model in models)
-        reported = _reported_count(pages)
-        prices, unreadable = (sum(self.seen[key][column] for key in keys) for column in (0, 1))
-        return Listing(
-            ids,
-            tuple(keys),
-            reported if reported is not None and abs(reported) < 2**63 else None,
-            prices,
-            unreadable,
-            tuple(_defects(ids, reported)),
-            unknown,
-        )
+            if key not in self._met:
+                self._met[key] = _Met(key, model["id"], *self._flatten_model(key, model))
+        return [self._met[key] for key in keys]
 
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
         pricing = model.get("pricing")
@@ -252,14 +296,35 @@ class _Batch:
         unreadable = sum(read_price(text).status == "unreadable" for text in texts)
         if not isinstance(pricing, dict):
             texts, unreadable = [""], 1
-        if list_key not in self.seen_lists:
-            self.seen_lists.add(list_key)
-            self.prices.extend(_price_rows(list_key, headline))
-            self.rules.extend(_rule_rows(list_key, headline, rules))
+        if list_key not in self._met_lists:
+            self._met_lists.add(list_key)
+            self._prices.extend(_price_rows(list_key, headline))
+            self._rules.extend(_rule_rows(list_key, headline, rules))
         row = _model_row(key, model, oddities)
-        self.models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
-        self.unknown.extend((key, *found) for found in _unknown_in(model, rules))
+        self._models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
+        self._unknown.extend((key, *found) for found in _unknown_in(model, rules))
         return len(texts), unreadable
+
+
+def _read_model(content: bytes) -> dict[str, Any]:
+    model = orjson.loads(content)
+    if not _is_model(model):
+        raise ValueError("no model")
+    _spell_numbers([content], [model], lambda document: [document])
+    return dict(model)
+
+
+def _listing(models: Sequence[_Met], reported: int | None, unknown: tuple[tuple[str, str, str], ...]) -> Listing:
+    ids = tuple(one.model_id for one in models)
+    return Listing(
+        ids,
+        tuple(one.key for one in models),
+        reported if reported is not None and abs(reported) < 2**63 else None,
+        sum(one.price_count for one in models),
+        sum(one.unreadable_count for one in models),
+        tuple(_defects(ids, reported)),
+        unknown,
+    )
 
 
 def _defects(ids: Sequence[str], reported: int | None) -> Iterator[Defect]:
@@ -542,8 +607,14 @@ def _rule_rows(list_key: str, headline: Mapping[str, str], rules: Sequence[Rule]
             yield list_key, number, *conditions, unknown, kind, unit_of(kind, headline), text, price.usd, price.status
 
 
-def _spell_numbers(texts: Sequence[bytes], models: Sequence[dict[str, Any]]) -> None:
+def _spell_numbers(
+    texts: Sequence[bytes],
+    models: Sequence[dict[str, Any]],
+    models_in: Callable[[Any], Sequence[dict[str, Any]]],
+) -> None:
     """Where a price is a JSON number and no text, put the number as it was written in its place.
+
+    ``models_in`` finds ``models`` in the documents that ``texts`` spell.
 
     No float may touch a price, so where there are fractions the answer is read once more with its numbers as texts.
     Raises ValueError for numbers and nesting beyond what the second reading takes.
@@ -559,7 +630,7 @@ def _spell_numbers(texts: Sequence[bytes], models: Sequence[dict[str, Any]]) -> 
             documents = [json.loads(text, parse_float=_Fraction) for text in texts]
         except (ValueError, RecursionError) as problem:
             raise ValueError(f"its numbers cannot be read exactly: {problem}") from None
-        exact = [model for document in documents for model in find_listing(document) or ()]
+        exact = [model for document in documents for model in models_in(document)]
     for number in numeric:
         models[number]["pricing"] = _spelled(models[number]["pricing"], exact[number]["pricing"])
 

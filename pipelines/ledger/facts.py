@@ -219,6 +219,8 @@ WHERE v.version_no > ?
 
 def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Frames) -> None:
     """Model ids, states, price lists and versions that were never seen before."""
+    if frames.models.is_empty():
+        return
     connection.register("batch_models", frames.models)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE new_models AS SELECT m.* FROM batch_models AS m "
@@ -248,7 +250,8 @@ def _append_listings(
     captures: Sequence[tuple[int, tuple[Capture, Listing | None]]],
     frames: Frames,
 ) -> None:
-    connection.register("batch_keys", frames.models.select("model_key"))
+    keys = {key for listing in frames.listings for key in listing.model_keys}
+    connection.register("batch_keys", pl.DataFrame({"model_key": pl.Series(sorted(keys), dtype=pl.String)}))
     versions = {
         key: (model_no, version_no)
         for key, model_no, version_no in rows(

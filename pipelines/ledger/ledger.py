@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError, UsageError
-from pipelines.flatten import Frames, flatten
+from pipelines.flatten import Flattener, Frames
 from pipelines.judgement import Limits
 from pipelines.ledger.connect import attach, first_line, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts, limits_of
@@ -108,6 +108,7 @@ class Ledger:
         self._tell = tell
         self._on_pack = on_pack
         self._is_behind = False
+        self._flattener = Flattener()
 
     def __enter__(self) -> Self:
         try:
@@ -188,9 +189,13 @@ class Ledger:
         taken = self.raw.read(pack) if captures is None else captures
         listings = [one.body for one in taken if one.scope.kind != "other"]
         if frames is None and listings:
-            frames = flatten(listings)
-        with self._transaction():
-            append(self._connection, taken, frames, pack)
+            frames = self._flattener.flatten(listings)
+        try:
+            with self._transaction():
+                append(self._connection, taken, frames, pack)
+        except BaseException:
+            self._flattener = Flattener()  # what it has met is not in the ledger
+            raise
 
     def commit(
         self,

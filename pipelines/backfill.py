@@ -6,11 +6,13 @@ what follows from a capture (`ledger`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipelines.captures import PACK_SIZE, Capture
-from pipelines.ledger.ledger import Ledger, Verdict
+from pipelines.errors import CatalogueError
+from pipelines.ledger.ledger import Ledger, Stored, Verdict
 from pipelines.sources.archives import Archive, Unreadable
 
 
@@ -33,33 +35,45 @@ class Tally:
 def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None] = lambda items: None) -> Tally:
     """Load what ``archive`` holds and the ledger lacks.
 
-    Each pack is a commit, so an interrupted import goes on where it stopped. ``on_progress`` is told how many items of
-    the archive each commit did.
+    What is stored is stored, so an interrupted import goes on where it stopped; what follows is derived once, at the
+    end. ``on_progress`` is told of each batch how many items of the archive it did.
     """
     tally = Tally()
+    stored: list[Stored] = []
     batch: list[Capture] = []
-    for item in archive:
-        if isinstance(item, Unreadable):
-            tally.unreadable.append(item)
-            on_progress(1)
-            continue
-        batch.append(item)
-        if len(batch) == PACK_SIZE:
-            _load(batch, ledger, tally)
-            on_progress(len(batch))
-            batch = []
+    try:
+        for item in archive:
+            if isinstance(item, Unreadable):
+                tally.unreadable.append(item)
+                on_progress(1)
+                continue
+            batch.append(item)
+            if len(batch) == PACK_SIZE:
+                stored.append(_store(batch, ledger, tally))
+                on_progress(len(batch))
+                batch = []
+    except CatalogueError:
+        _commit(stored, ledger)  # an archive that breaks off half-way has given what it gave
+        raise
     if batch:
-        _load(batch, ledger, tally)
+        stored.append(_store(batch, ledger, tally))
         on_progress(len(batch))
+    moment = _commit(stored, ledger)
+    verdicts = ledger.verdicts([snapshot_id for one in stored for snapshot_id in one.new])
+    tally.suspicious = [one for one in verdicts if one.verdict == "quarantined"]
+    tally.superseded = sum(one.verdict == "superseded" for one in verdicts)
+    tally.unseated = [one for one in ledger.turned_at(moment) if one.verdict == "quarantined"]
     return tally
 
 
-def _load(batch: list[Capture], ledger: Ledger, tally: Tally) -> None:
-    ids = {one.snapshot_id for one in batch}
-    verdicts = ledger.load(batch)
-    new = [one for one in verdicts if one.snapshot_id in ids]
-    tally.new += len(new)
-    tally.known += len(batch) - len(new)
-    tally.suspicious += [one for one in new if one.verdict == "quarantined"]
-    tally.unseated += [one for one in verdicts if one.snapshot_id not in ids and one.verdict == "quarantined"]
-    tally.superseded += sum(one.verdict == "superseded" for one in new)
+def _commit(stored: Sequence[Stored], ledger: Ledger) -> datetime | None:
+    return ledger.commit(
+        [pack for one in stored for pack in one.packs], sightings=[it for one in stored for it in one.sightings]
+    )
+
+
+def _store(batch: list[Capture], ledger: Ledger, tally: Tally) -> Stored:
+    stored = ledger.store(batch)
+    tally.new += len(stored.new)
+    tally.known += len(batch) - len(stored.new)
+    return stored

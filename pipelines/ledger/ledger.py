@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -72,6 +72,14 @@ class Sighting:
     snapshot_id: str
     origin: str
     provenance: str
+
+
+class Stored(NamedTuple):
+    """Captures of which the facts are appended: their packs, the ids of those that are new, sightings of the others."""
+
+    packs: Sequence[str]
+    new: Sequence[str]
+    sightings: Sequence[Sighting]
 
 
 class Ledger:
@@ -171,6 +179,15 @@ class Ledger:
         Gives the verdicts on those that are new, and behind them on the captures loaded before of which this turned the
         verdict. A known capture from another place adds its provenance.
         """
+        stored = self.store(captures)
+        moment = self.commit(stored.packs, sightings=stored.sightings)
+        return self.verdicts(stored.new) + self.turned_at(moment)
+
+    def store(self, captures: Sequence[Capture]) -> Stored:
+        """Store captures, at most a pack of them and of one source, and append their facts.
+
+        They have no consequence until a commit takes the pack, be it the one that catches up at the next opening.
+        """
         first: dict[str, Capture] = {}
         for one in captures:
             first.setdefault(one.snapshot_id, one)
@@ -180,8 +197,7 @@ class Ledger:
         for pack in packs:
             self.append(pack, new)
         seen_again = [one for one in captures if one.snapshot_id in known or one is not first[one.snapshot_id]]
-        moment = self.commit(packs, sightings=self._new_origins(seen_again))
-        return self.verdicts([one.snapshot_id for one in new]) + self.verdicts(self._turned_at(moment))
+        return Stored(packs, [one.snapshot_id for one in new], self._new_origins(seen_again))
 
     def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
         """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
@@ -240,6 +256,18 @@ class Ledger:
                 [list(snapshot_ids)],
             )
         ]
+
+    def turned_at(self, moment: datetime | None) -> list[Verdict]:
+        """The verdicts on captures that were accepted until ``moment`` and then not, or not until then."""
+        turned = self.rows(
+            "SELECT c.snapshot_id FROM catalogue.core.verdicts AS v "
+            "JOIN catalogue.core.verdicts AS former "
+            "ON former.capture_no = v.capture_no AND former.known_to = v.known_from "
+            "JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no "
+            "WHERE v.known_from = ? AND (v.verdict = 'accepted') <> (former.verdict = 'accepted')",
+            [moment],
+        )
+        return self.verdicts([snapshot_id for (snapshot_id,) in turned])
 
     def preview(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
         """The verdicts that a commit would give now, without committing."""
@@ -315,17 +343,22 @@ class Ledger:
         spoken_for = {pack for entry in entries for pack in entry["packs"]} | self._in_hand
         left = [pack for pack in self.raw.packs() if pack not in spoken_for]
         missed = [entry for entry in entries if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest]
-        total = sum(len(entry["packs"]) for entry in missed) + len(left)
-        done = itertools.count(1)
-        for entry in missed:
-            for pack in entry["packs"]:
-                self.append(pack)
+        total, done = sum(len(entry["packs"]) for entry in missed) + len(left), itertools.count(1)
+        appended = (
+            {pack for (pack,) in self.rows("SELECT DISTINCT pack FROM catalogue.raw.captures")} if total else set()
+        )
+
+        def append_all(packs: Sequence[str]) -> None:
+            for pack in packs:
+                if pack not in appended:  # a pack's facts are appended together or not at all
+                    self.append(pack)
                 self._on_pack(next(done), total)
+
+        for entry in missed:
+            append_all(entry["packs"])
             with self._transaction():
                 self._apply(entry)
-        for pack in left:
-            self.append(pack)
-            self._on_pack(next(done), total)
+        append_all(left)
         self.commit(left)
 
     def _bring_limits(self) -> None:
@@ -333,7 +366,7 @@ class Ledger:
         limits = limits_of(self._connection)
         asked = replace(limits, **self._limits)
         if asked != limits:
-            turned = self.verdicts(self._turned_at(self.commit(limits=asked)))
+            turned = self.turned_at(self.commit(limits=asked))
             self._tell(
                 f"captures are judged by new limits, of which {len(turned)} otherwise than before: "
                 + ", ".join(f"{name} {value:g}" for name, value in asdict(asked).items())
@@ -346,18 +379,6 @@ class Ledger:
     def _next_moment(self) -> datetime:
         now, latest = datetime.now(UTC), self._latest_commit()
         return now if latest is None else max(now, latest + timedelta(microseconds=1))
-
-    def _turned_at(self, moment: datetime | None) -> list[str]:
-        """The captures that were accepted until ``moment`` and then not, or not until then."""
-        turned = self.rows(
-            "SELECT c.snapshot_id FROM catalogue.core.verdicts AS v "
-            "JOIN catalogue.core.verdicts AS former "
-            "ON former.capture_no = v.capture_no AND former.known_to = v.known_from "
-            "JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no "
-            "WHERE v.known_from = ? AND (v.verdict = 'accepted') <> (former.verdict = 'accepted')",
-            [moment],
-        )
-        return [snapshot_id for (snapshot_id,) in turned]
 
     def _new_origins(self, captures: Sequence[Capture]) -> list[Sighting]:
         """Those of ``captures``, all in the ledger, that came in a way in which they had not come before."""

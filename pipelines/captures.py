@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import orjson
 import zstandard
 
 from pipelines.errors import CatalogueError
@@ -31,6 +32,8 @@ from pipelines.scopes import Scope
 
 PACK_SIZE = 64
 """Captures in a pack at most, and so the most that one damaged byte can cost."""
+
+_BLOCK = 1 << 16
 
 _LEVEL = 9
 _WINDOW_LOG = 26
@@ -124,24 +127,35 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def entries(self) -> list[dict[str, Any]]:
-        """All whole lines, oldest first. A last line without its end was never acknowledged and does not count."""
+    def entries(self, after: datetime | None = None) -> list[dict[str, Any]]:
+        """All whole lines, or those recorded later than ``after``, oldest first; these are read from the end.
+
+        A last line without its end was never acknowledged and does not count.
+        """
         try:
-            content = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                return list(reversed(list(self._later(file, after))))
         except FileNotFoundError:
             return []
         except OSError as problem:
             raise CatalogueError(f"{self.path} cannot be read: {problem.strerror}") from None
-        lines = content[: content.rfind(b"\n") + 1].splitlines()
-        return [self._entry(number, line) for number, line in enumerate(lines, start=1)]
 
-    def _entry(self, number: int, line: bytes) -> dict[str, Any]:
+    def _later(self, file: BinaryIO, after: datetime | None) -> Iterator[dict[str, Any]]:
+        end = _end_of_lines(file)
+        for start, line in _lines_backwards(file, end):
+            entry = self._entry(line, start)
+            if after is not None and datetime.fromisoformat(entry["recorded_at"]) <= after:
+                return
+            yield entry
+
+    def _entry(self, line: bytes, start: int) -> dict[str, Any]:
         try:
-            entry = json.loads(line)
+            entry = orjson.loads(line)
             if not isinstance(entry["packs"], list):
                 raise TypeError
             datetime.fromisoformat(entry["recorded_at"])
         except (ValueError, KeyError, TypeError):
+            number = self.path.read_bytes()[:start].count(b"\n") + 1
             raise CatalogueError(
                 f"line {number} of {self.path} is damaged: restore the journal from a backup"
             ) from None
@@ -152,13 +166,39 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         with self.path.open("a+b") as file:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
+            file.truncate(_end_of_lines(file))
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
         _sync_folder(self.path.parent)
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Where the last whole line ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _lines_backwards(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
+    """The lines before ``end``, where one ends, the last first, each with the place of its first byte."""
+    start, tail = end, b""
+    while start:
+        start, stop = max(0, start - _BLOCK), start
+        file.seek(start)
+        tail = file.read(stop - start) + tail
+        cut = tail.find(b"\n") + 1 if start else 0  # what comes before it may not be all of its line
+        place = start + len(tail)
+        for line in reversed(tail[cut:].split(b"\n")[:-1]):
+            place -= len(line) + 1
+            yield place, line
+        tail = tail[:cut]
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -16,6 +16,9 @@ CREATE SCHEMA marts;
 -- A commit of the ledger; the journal beside the captures has a line for each.
 CREATE TABLE core.commits (recorded_at TIMESTAMPTZ NOT NULL);
 
+-- The packs that commits took.
+CREATE TABLE core.packs (pack VARCHAR NOT NULL, recorded_at TIMESTAMPTZ NOT NULL);
+
 -- A capture. capture_no counts in the order of loading and never leaves the ledger.
 CREATE TABLE raw.captures (
     capture_no INTEGER NOT NULL, snapshot_id VARCHAR NOT NULL, source VARCHAR NOT NULL, scope VARCHAR NOT NULL,

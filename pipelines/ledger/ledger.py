@@ -313,6 +313,7 @@ class Ledger:
             )
         derive(self._connection, moment)
         self._connection.execute("INSERT INTO catalogue.core.commits VALUES (?)", [moment])
+        self._connection.execute("INSERT INTO catalogue.core.packs SELECT unnest(?), ?", [list(entry["packs"]), moment])
         return moment
 
     def _refuse_if_behind(self) -> None:
@@ -339,10 +340,10 @@ class Ledger:
 
     def _catch_up(self) -> None:
         """Bring the ledger to what journal and raw store say."""
-        latest, entries = self._latest_commit(), self.raw.journal.entries()
-        spoken_for = {pack for entry in entries for pack in entry["packs"]} | self._in_hand
+        missed = self.raw.journal.entries(after=self._latest_commit())
+        taken = {pack for (pack,) in self.rows("SELECT pack FROM catalogue.core.packs")}
+        spoken_for = taken.union(self._in_hand, *(entry["packs"] for entry in missed))
         left = [pack for pack in self.raw.packs() if pack not in spoken_for]
-        missed = [entry for entry in entries if latest is None or datetime.fromisoformat(entry["recorded_at"]) > latest]
         total, done = sum(len(entry["packs"]) for entry in missed) + len(left), itertools.count(1)
         appended = (
             {pack for (pack,) in self.rows("SELECT DISTINCT pack FROM catalogue.raw.captures")} if total else set()

@@ -291,3 +291,29 @@ def test_an_appended_line_is_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     journal.append(LINE)
     assert synced == [WRITTEN, b"folder"]
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"recorded_at":"2027'])
+@pytest.mark.parametrize("length", [1, 100, 70_000])
+def test_a_journal_is_read_from_its_end(tmp_path, monkeypatch, length, torn):
+    """Seen red with lines that lie across two blocks read in part."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    times = [datetime(2026, 8, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(40)]
+    lines = [{"recorded_at": iso(one), "packs": ["x" * length * (number % 3)]} for number, one in enumerate(times)]
+    for line in lines:
+        journal.append(line)
+    with journal.path.open("ab") as file:
+        file.write(torn)
+    assert journal.entries() == lines
+    for number in (0, 1, 38, 39):
+        assert journal.entries(after=times[number]) == lines[number + 1 :]
+    assert journal.entries(after=times[0] - timedelta(seconds=1)) == lines
+    journal.path.write_bytes(b"damaged\n" + journal.path.read_bytes())
+    assert journal.entries(after=times[30]) == lines[31:]
+
+
+def test_a_damaged_line_near_the_end_is_named_by_its_number(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.path.write_bytes(WRITTEN * 5000 + b"oh\n")
+    with pytest.raises(CatalogueError, match=r"line 5001 of .*journal.jsonl is damaged"):
+        journal.entries(after=datetime(2026, 8, 1, tzinfo=UTC))

@@ -17,6 +17,7 @@ from pipelines.captures import Capture, DamagedPackError, RawStore
 from pipelines.errors import CatalogueError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
+from pipelines.ledger.verify import verify
 from pipelines.scopes import ALL_MODELS_COUNT, TEXT_MODELS, Scope
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -713,8 +714,15 @@ def test_a_damaged_journal_is_an_error(tmp_path, capture):
     with Ledger(tmp_path) as ledger:
         ledger.load([capture(0, *TEN)])
     journal = ledger.raw.journal.path
-    journal.write_bytes(b"garbage\n" + journal.read_bytes())
-    with pytest.raises(CatalogueError, match="journal"), Ledger(tmp_path):
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b"garbage\n")
+    with pytest.raises(CatalogueError, match=r"line 2 of .*journal"), Ledger(tmp_path):
+        pass
+    # What came before the ledger's last commit is read by those alone who need it.
+    journal.write_bytes(b"garbage\n" + whole)
+    with Ledger(tmp_path) as ledger, pytest.raises(CatalogueError, match=r"line 1 of .*journal"):
+        verify(ledger)
+    with pytest.raises(CatalogueError, match=r"line 1 of .*journal"), Ledger(tmp_path, anew=True):
         pass
 
 

@@ -242,10 +242,10 @@ class Flattener:
         listings = tuple(self._by_bytes(body) or self._by_reading(body) for body in bodies)
         return Frames(
             listings,
-            pl.DataFrame(self._models, schema=dict(MODELS), orient="row"),
-            pl.DataFrame(self._prices, schema=dict(PRICES), orient="row"),
-            pl.DataFrame(self._rules, schema=dict(PRICE_RULES), orient="row"),
-            pl.DataFrame(self._unknown, schema=dict(UNKNOWN_FIELDS), orient="row"),
+            _frame(self._models, MODELS),
+            _frame(self._prices, PRICES),
+            _frame(self._rules, PRICE_RULES),
+            _frame(self._unknown, UNKNOWN_FIELDS),
         )
 
     def _by_bytes(self, body: bytes) -> Listing | None:
@@ -304,6 +304,13 @@ class Flattener:
         self._models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
         self._unknown.extend((key, *found) for found in _unknown_in(model, rules))
         return len(texts), unreadable
+
+
+def _frame(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    return pl.DataFrame(
+        [pl.Series(name, column, dtype) for (name, dtype), column in zip(schema.items(), columns, strict=True)]
+    )
 
 
 def _read_model(content: bytes) -> dict[str, Any]:
@@ -502,7 +509,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, list) and set(map(type, value)) <= {str}
 
 
 def _is_object(value: Any) -> bool:

@@ -5,7 +5,8 @@ Belongs here: whatever depends on the version of DuckDB. Does not belong here: a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,22 @@ def select(
     frame = pl.from_arrow(connection.sql(query, params=parameters or None).to_arrow_table())
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+@contextmanager
+def listed(connection: duckdb.DuckDBPyConnection, values: Sequence[str]) -> Iterator[str]:
+    """While it lasts ``values`` are the column ``value`` of a table, whose name it gives.
+
+    As a parameter each value of a list would be weighed against types of libraries that need not be there: 64 of them
+    cost 50 ms.
+    """
+    import polars as pl
+
+    connection.register("listed_values", pl.DataFrame({"value": pl.Series(values, dtype=pl.String)}))
+    try:
+        yield "listed_values"
+    finally:
+        connection.unregister("listed_values")
 
 
 def literal(text: str) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
-from pipelines.ledger.connect import rows, select
+from pipelines.ledger.connect import listed, rows, select
 
 GROUP_SIZE = 64
 """Captures told as differences from one keyframe; bounds what reading one listing costs."""
@@ -79,11 +79,11 @@ class Listings:
 
 def known_ids(connection: duckdb.DuckDBPyConnection, snapshot_ids: Sequence[str]) -> set[str]:
     """Those of ``snapshot_ids`` that are in the ledger."""
-    found = rows(
-        connection,
-        "SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT unnest(?))",
-        [list(snapshot_ids)],
-    )
+    with listed(connection, snapshot_ids) as asked:
+        found = rows(
+            connection,
+            f"SELECT snapshot_id FROM catalogue.raw.captures WHERE snapshot_id IN (SELECT value FROM {asked})",
+        )
     return {snapshot_id for (snapshot_id,) in found}
 
 
@@ -251,16 +251,15 @@ def _append_listings(
     frames: Frames,
 ) -> None:
     keys = {key for listing in frames.listings for key in listing.model_keys}
-    connection.register("batch_keys", pl.DataFrame({"model_key": pl.Series(sorted(keys), dtype=pl.String)}))
-    versions = {
-        key: (model_no, version_no)
-        for key, model_no, version_no in rows(
-            connection,
-            "SELECT b.model_key, v.model_no, v.version_no FROM batch_keys AS b "
-            "JOIN catalogue.core.versions AS v ON v.version_key = CAST(b.model_key AS UUID)",
-        )
-    }
-    connection.unregister("batch_keys")
+    with listed(connection, sorted(keys)) as asked:
+        versions = {
+            key: (model_no, version_no)
+            for key, model_no, version_no in rows(
+                connection,
+                f"SELECT b.value, v.model_no, v.version_no FROM {asked} AS b "
+                "JOIN catalogue.core.versions AS v ON v.version_key = CAST(b.value AS UUID)",
+            )
+        }
     reader = Listings(connection)
     models = reader.models
     open_groups: dict[str, _Group] = {}
@@ -307,7 +306,9 @@ def _append_listings(
         ),
     )
     if parts:
-        _insert(connection, "core.observations", pl.concat(parts))
+        columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        table = pl.DataFrame(columns, schema=["keyframe_no", "capture_no", "model_no", "version_no"])
+        _insert(connection, "core.observations", table.with_columns(pl.col("version_no").replace(0, None)))
     if fields:
         names = ("version_no", "capture_no", "path", "json_type", "example")
         _insert(connection, "core.unknown_fields", pl.DataFrame(fields, schema=names, orient="row"))
@@ -319,19 +320,15 @@ class _Group:
     def __init__(self, keyframe_no: int, size: int, listing: Versions) -> None:
         self.keyframe_no, self.size, self.listing = keyframe_no, size, listing
 
-    def add(self, capture_no: int, listed: Sequence[tuple[int, int]]) -> pl.DataFrame:
-        """The rows that tell the next listing; of a model that is listed twice the first counts."""
+    def add(self, capture_no: int, listed: Sequence[tuple[int, int]]) -> tuple[Versions, Versions, Versions, Versions]:
+        """The rows that tell the next listing, as columns (0: not listed); of a model listed twice the first counts."""
         listing = np.zeros_like(self.listing)
         for model_no, version_no in reversed(listed):
             listing[model_no] = version_no
         changed = np.flatnonzero(listing != self.listing).astype(np.int32)
         self.listing, self.size = listing, self.size + 1
-        return pl.DataFrame({"model_no": changed, "version_no": listing[changed]}).select(
-            pl.lit(self.keyframe_no, pl.Int32).alias("keyframe_no"),
-            pl.lit(capture_no, pl.Int32).alias("capture_no"),
-            "model_no",
-            pl.col("version_no").replace(0, None),
-        )
+        keyframe, capture = (np.full(changed.size, number, np.int32) for number in (self.keyframe_no, capture_no))
+        return keyframe, capture, changed, listing[changed]
 
 
 def _last_group(connection: duckdb.DuckDBPyConnection, reader: Listings, scope: str, models: int) -> _Group | None:

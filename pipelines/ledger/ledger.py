@@ -30,7 +30,7 @@ from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError, UsageError
 from pipelines.flatten import Flattener, Frames
 from pipelines.judgement import Limits
-from pipelines.ledger.connect import attach, first_line, literal, rows
+from pipelines.ledger.connect import attach, first_line, listed, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts, limits_of
 from pipelines.ledger.facts import append, append_provenance, known_ids
 from pipelines.ledger.published import PUBLISHED
@@ -246,15 +246,16 @@ class Ledger:
 
     def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
         """What became of captures of listings, oldest first."""
-        return [
-            Verdict(snapshot_id, scope, observed_at, verdict, tuple(codes), tuple(reasons))
-            for snapshot_id, scope, observed_at, verdict, codes, reasons in rows(
-                self._connection,
+        with listed(self._connection, snapshot_ids) as asked:
+            found = self.rows(
                 "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons "
                 "FROM catalogue.raw.captures AS c JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no "
-                "WHERE v.known_to IS NULL AND c.snapshot_id IN (SELECT unnest(?)) ORDER BY c.observed_at, c.sha256",
-                [list(snapshot_ids)],
+                f"WHERE v.known_to IS NULL AND c.snapshot_id IN (SELECT value FROM {asked}) "
+                "ORDER BY c.observed_at, c.sha256"
             )
+        return [
+            Verdict(snapshot_id, scope, observed_at, verdict, tuple(codes), tuple(reasons))
+            for snapshot_id, scope, observed_at, verdict, codes, reasons in found
         ]
 
     def turned_at(self, moment: datetime | None) -> list[Verdict]:
@@ -313,7 +314,8 @@ class Ledger:
             )
         derive(self._connection, moment)
         self._connection.execute("INSERT INTO catalogue.core.commits VALUES (?)", [moment])
-        self._connection.execute("INSERT INTO catalogue.core.packs SELECT unnest(?), ?", [list(entry["packs"]), moment])
+        with listed(self._connection, entry["packs"]) as asked:
+            self._connection.execute(f"INSERT INTO catalogue.core.packs SELECT value, ? FROM {asked}", [moment])
         return moment
 
     def _refuse_if_behind(self) -> None:
@@ -329,13 +331,13 @@ class Ledger:
             "ANTI JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no"
         )
         concerned = dict.fromkeys([*packs, *(pack for (pack,) in waiting)])
-        place = dict(
-            self.rows(
-                "SELECT pack, min(capture_no) FROM catalogue.raw.captures WHERE pack IN (SELECT unnest(?)) "
-                "GROUP BY pack",
-                [list(concerned)],
+        with listed(self._connection, list(concerned)) as asked:
+            place = dict(
+                self.rows(
+                    "SELECT pack, min(capture_no) FROM catalogue.raw.captures "
+                    f"WHERE pack IN (SELECT value FROM {asked}) GROUP BY pack"
+                )
             )
-        )
         return sorted(concerned, key=lambda pack: place.get(pack, math.inf))
 
     def _catch_up(self) -> None:
@@ -383,14 +385,14 @@ class Ledger:
 
     def _new_origins(self, captures: Sequence[Capture]) -> list[Sighting]:
         """Those of ``captures``, all in the ledger, that came in a way in which they had not come before."""
-        known = set(
-            self.rows(
-                "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
-                "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no "
-                "WHERE c.snapshot_id IN (SELECT unnest(?))",
-                [[one.snapshot_id for one in captures]],
+        with listed(self._connection, [one.snapshot_id for one in captures]) as asked:
+            known = set(
+                self.rows(
+                    "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
+                    "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no "
+                    f"WHERE c.snapshot_id IN (SELECT value FROM {asked})"
+                )
             )
-        )
         found: dict[tuple[str, str], Sighting] = {}
         for one in captures:
             if (one.snapshot_id, one.origin) not in known:

@@ -6,13 +6,16 @@ what follows from a capture (`ledger`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import TracebackType
+from typing import Self
 
 from pipelines.captures import PACK_SIZE, Capture
 from pipelines.errors import CatalogueError
-from pipelines.ledger.ledger import Ledger, Stored, Verdict
+from pipelines.ledger.ledger import Ledger, Sighting, Verdict
 from pipelines.sources.archives import Archive, Unreadable
 
 
@@ -39,41 +42,74 @@ def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None
     end. ``on_progress`` is told of each batch how many items of the archive it did.
     """
     tally = Tally()
-    stored: list[Stored] = []
-    batch: list[Capture] = []
-    try:
-        for item in archive:
-            if isinstance(item, Unreadable):
-                tally.unreadable.append(item)
-                on_progress(1)
-                continue
-            batch.append(item)
-            if len(batch) == PACK_SIZE:
-                stored.append(_store(batch, ledger, tally))
-                on_progress(len(batch))
-                batch = []
-    except CatalogueError:
-        _commit(stored, ledger)  # an archive that breaks off half-way has given what it gave
-        raise
-    if batch:
-        stored.append(_store(batch, ledger, tally))
-        on_progress(len(batch))
-    moment = _commit(stored, ledger)
-    verdicts = ledger.verdicts([snapshot_id for one in stored for snapshot_id in one.new])
+    with _Loading(ledger) as loading:
+        for batch in _batches(archive, tally, on_progress):
+            loading.take(batch)
+            on_progress(len(batch))
+    tally.new, tally.known = len(loading.new), loading.taken - len(loading.new)
+    verdicts = ledger.verdicts(list(loading.new))
     tally.suspicious = [one for one in verdicts if one.verdict == "quarantined"]
     tally.superseded = sum(one.verdict == "superseded" for one in verdicts)
-    tally.unseated = [one for one in ledger.turned_at(moment) if one.verdict == "quarantined"]
+    tally.unseated = [one for one in ledger.turned_at(loading.moment) if one.verdict == "quarantined"]
     return tally
 
 
-def _commit(stored: Sequence[Stored], ledger: Ledger) -> datetime | None:
-    return ledger.commit(
-        [pack for one in stored for pack in one.packs], sightings=[it for one in stored for it in one.sightings]
-    )
+def _batches(archive: Archive, tally: Tally, on_progress: Callable[[int], None]) -> Iterator[list[Capture]]:
+    batch: list[Capture] = []
+    for item in archive:
+        if isinstance(item, Unreadable):
+            tally.unreadable.append(item)
+            on_progress(1)
+            continue
+        batch.append(item)
+        if len(batch) == PACK_SIZE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
-def _store(batch: list[Capture], ledger: Ledger, tally: Tally) -> Stored:
-    stored = ledger.store(batch)
-    tally.new += len(stored.new)
-    tally.known += len(batch) - len(stored.new)
-    return stored
+class _Loading:
+    """Batches on their way: while one is being stored, the one before it, which is stored, is read.
+
+    A context manager, which commits what was stored: also where the archive breaks off half-way, for what it gave it
+    gave. ``moment`` is the commit's.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.taken = 0
+        self.new: dict[str, None] = {}
+        self.moment: datetime | None = None
+        self._ledger = ledger
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._being_stored: tuple[Future[str], list[Capture]] | None = None
+        self._packs: list[str] = []
+        self._sightings: list[Sighting] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._writer:
+            if error is None or isinstance(error, CatalogueError):
+                self._read()
+                self.moment = self._ledger.commit(self._packs, sightings=self._sightings)
+
+    def take(self, batch: list[Capture]) -> None:
+        new, sightings = self._ledger.sift(batch, self.new.keys())
+        stored = self._writer.submit(self._ledger.raw.write, new) if new else None
+        self._read()
+        self.taken += len(batch)
+        self._sightings += sightings
+        if stored is not None:
+            self._being_stored = stored, new
+            self.new.update(dict.fromkeys(one.snapshot_id for one in new))
+
+    def _read(self) -> None:
+        if self._being_stored is not None:
+            (stored, captures), self._being_stored = self._being_stored, None
+            pack = stored.result()
+            self._ledger.append(pack, captures)
+            self._packs.append(pack)

@@ -104,7 +104,10 @@ class RawStore:
         digest = hashlib.sha256("".join(capture.snapshot_id for capture in captures).encode()).hexdigest()[:12]
         stamp = first.observed_at.astimezone(UTC)
         name = f"packs/{_file_safe(first.scope.source)}/{stamp:%Y}/{stamp:%Y%m%dT%H%M%SZ}-{digest}.tar.zst"
-        write_durably(self.root / name, _compress(_tar(captures)))
+        try:
+            write_durably(self.root / name, _compress(_tar(captures)))
+        except OSError as problem:
+            raise CatalogueError(f"{self.root / name} cannot be written: {problem.strerror}") from problem
         return name
 
     def read(self, pack: str) -> list[Capture]:
@@ -163,14 +166,17 @@ class Journal:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Add one line durably. The caller holds the warehouse's lock."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
-        with self.path.open("a+b") as file:
-            file.truncate(_end_of_lines(file))
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(self.path.parent)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as file:
+                file.truncate(_end_of_lines(file))
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(self.path.parent)
+        except OSError as problem:
+            raise CatalogueError(f"{self.path} cannot be written: {problem.strerror}") from problem
 
 
 def _end_of_lines(file: BinaryIO) -> int:

@@ -188,16 +188,23 @@ class Ledger:
 
         They have no consequence until a commit takes the pack, be it the one that catches up at the next opening.
         """
-        first: dict[str, Capture] = {}
-        for one in captures:
-            first.setdefault(one.snapshot_id, one)
-        known = known_ids(self._connection, list(first))
-        new = [one for one in first.values() if one.snapshot_id not in known]
+        new, sightings = self.sift(captures)
         packs = [self.raw.write(new)] if new else []
         for pack in packs:
             self.append(pack, new)
+        return Stored(packs, [one.snapshot_id for one in new], sightings)
+
+    def sift(
+        self, captures: Sequence[Capture], met: Collection[str] = frozenset()
+    ) -> tuple[list[Capture], list[Sighting]]:
+        """Those of ``captures`` that are neither in the ledger nor, by their snapshot_id, in ``met``; of the others
+        where they came from, if it is another place than before."""
+        first: dict[str, Capture] = {}
+        for one in captures:
+            first.setdefault(one.snapshot_id, one)
+        known = known_ids(self._connection, list(first)).union(met)
         seen_again = [one for one in captures if one.snapshot_id in known or one is not first[one.snapshot_id]]
-        return Stored(packs, [one.snapshot_id for one in new], self._new_origins(seen_again))
+        return [one for one in first.values() if one.snapshot_id not in known], self._new_origins(seen_again)
 
     def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
         """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""

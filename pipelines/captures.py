@@ -107,7 +107,7 @@ class RawStore:
         try:
             write_durably(self.root / name, _compress(_tar(captures)))
         except OSError as problem:
-            raise CatalogueError(f"{self.root / name} cannot be written: {problem.strerror}") from problem
+            raise CatalogueError(f"{self.root / name} cannot be written: {problem.strerror or problem}") from problem
         return name
 
     def read(self, pack: str) -> list[Capture]:
@@ -176,7 +176,7 @@ class Journal:
                 os.fsync(file.fileno())
             _sync_folder(self.path.parent)
         except OSError as problem:
-            raise CatalogueError(f"{self.path} cannot be written: {problem.strerror}") from problem
+            raise CatalogueError(f"{self.path} cannot be written: {problem.strerror or problem}") from problem
 
 
 def _end_of_lines(file: BinaryIO) -> int:

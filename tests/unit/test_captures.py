@@ -200,7 +200,7 @@ def test_before_it_is_whole_nothing_of_a_pack_is_visible(raw, monkeypatch):
         patch.setattr(os, "rename", refuse)
         patch.setattr(os, "replace", refuse)
         patch.setattr(Path, "replace", refuse)
-        with pytest.raises(OSError, match="pulled plug"):
+        with pytest.raises(CatalogueError, match="pulled plug"):
             raw.write(captures(1))
     assert raw.packs() == []
     assert [path for path in raw.root.rglob("*") if path.is_file()] == []

@@ -72,27 +72,34 @@ snapshots AS (
     WHERE v.verdict = 'accepted' AND c.scope_kind = 'catalogue' AND c.observed_at <= q.valid_at
 ),
 
-sights AS (
-    SELECT r.source, r.model_no, v.price_list_no, s.observed_at
-    FROM catalogue.core.runs AS r
+-- first the runs of the few that have a schedule, then the snapshots within them
+scheduled_runs AS (
+    SELECT
+        d.source, d.model_no, d.price_kind, d.price_list_no, v.price_list_no AS seen_price_list_no, r.valid_from,
+        r.valid_to, r.last_seen_at, r.text_listed_from
+    FROM scheduled AS d
+    JOIN catalogue.core.runs AS r ON r.source = d.source AND r.model_no = d.model_no
     JOIN asked AS q ON r.known_from <= q.known_at AND (r.known_to IS NULL OR r.known_to > q.known_at)
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
+),
+
+sights AS (
+    SELECT r.source, r.model_no, r.price_kind, r.price_list_no, r.seen_price_list_no, s.observed_at
+    FROM scheduled_runs AS r
     JOIN snapshots AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from
         AND (s.lists_every_modality OR s.observed_at >= r.text_listed_from)
         AND (r.valid_to IS NULL OR s.observed_at <= r.last_seen_at)
-    WHERE EXISTS (SELECT 1 FROM scheduled AS d WHERE d.source = r.source AND d.model_no = r.model_no)
 ),
 
 outside AS (
-    SELECT d.source, d.model_no, d.price_kind, s.price_list_no, s.observed_at
-    FROM scheduled AS d
-    JOIN sights AS s ON s.source = d.source AND s.model_no = d.model_no
+    SELECT s.source, s.model_no, s.price_kind, s.seen_price_list_no AS price_list_no, s.observed_at
+    FROM sights AS s
     WHERE NOT EXISTS (
         SELECT 1
         FROM catalogue.core.windows AS w
         WHERE
-            w.price_list_no IN (s.price_list_no, d.price_list_no) AND w.price_kind = d.price_kind
+            w.price_list_no IN (s.seen_price_list_no, s.price_list_no) AND w.price_kind = s.price_kind
             AND catalogue.core.window_holds(w.utc_start, w.utc_end, w.utc_days, s.observed_at)
     )
 ),

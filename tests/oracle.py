@@ -19,7 +19,8 @@ Where the design leaves something open the oracle follows what the warehouse dec
 - `image` is per token where it equals a prompt price above zero and no `image_token` stands beside it; an interval
   has the unit with which it was last seen.
 - The schedule that makes a flip are the rules with a time and without `min_prompt_tokens` or unknown conditions. A
-  sighting lies outside every window if neither the schedule seen then nor the one seen at the change holds then.
+  sighting lies outside every window if no rule of the schedule that it shows itself holds then: what a later schedule
+  does at that hour is nothing to it.
 - A key of a rule is a price if it is a documented price kind or a text that is a number; else an unknown condition.
 - Rules are compared as numbers, days as sets; a rule's interval ends where the rule, or its price of a kind, is gone.
 - `attribute_changes` gives the values of the two successive snapshots as received, `created_at` and `expiration_date`
@@ -807,7 +808,7 @@ def _is_flip(
         return True
     for earlier, moment in _backwards(life, at):
         then = [rule for rule in earlier.rules if rule.is_window and kind in rule.prices]
-        if not any(rule.holds_at(moment) for rule in (*then, *windows)):
+        if not any(rule.holds_at(moment) for rule in then):
             return kind in earlier.headline and earlier.headline[kind].usd == new
     return False
 

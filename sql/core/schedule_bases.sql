@@ -1,6 +1,6 @@
 /*
 meaning: The base that a schedule leaves for the hours that no window covers: the last headline that was captured
-    outside every window, those of the schedule then in force and those of the one that is asked about.
+    outside every window of the rules then in force.
 grain: a scheduled price of an affected model that moved to a value that its unchanged schedule does not give it, or
     whose rules changed; the base before the change under the old rules and after it under the new ones
 reads: affected_runs, fresh_price_intervals, fresh_rule_changes, core.windows, core.window_holds,
@@ -58,7 +58,7 @@ outside AS (
         SELECT 1
         FROM catalogue.core.windows AS w
         WHERE
-            w.price_list_no IN (s.price_list_no, a.price_list_no) AND w.price_kind = a.price_kind
+            w.price_list_no = s.price_list_no AND w.price_kind = a.price_kind
             AND catalogue.core.window_holds(w.utc_start, w.utc_end, w.utc_days, s.observed_at)
     )
 ),

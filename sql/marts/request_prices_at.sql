@@ -57,7 +57,7 @@ passed_over AS (
 ),
 
 scheduled AS (
-    SELECT DISTINCT l.source, l.model_no, l.price_list_no, s.price_kind
+    SELECT DISTINCT l.source, l.model_no, s.price_kind
     FROM listed AS l
     JOIN catalogue.core.windows AS s ON s.price_list_no = l.price_list_no
     LEFT JOIN winners AS w ON w.source = l.source AND w.model_no = l.model_no AND w.price_kind = s.price_kind
@@ -75,8 +75,8 @@ snapshots AS (
 -- first the runs of the few that have a schedule, then the snapshots within them
 scheduled_runs AS (
     SELECT
-        d.source, d.model_no, d.price_kind, d.price_list_no, v.price_list_no AS seen_price_list_no, r.valid_from,
-        r.valid_to, r.last_seen_at, r.text_listed_from
+        d.source, d.model_no, d.price_kind, v.price_list_no AS seen_price_list_no, r.valid_from, r.valid_to,
+        r.last_seen_at, r.text_listed_from
     FROM scheduled AS d
     JOIN catalogue.core.runs AS r ON r.source = d.source AND r.model_no = d.model_no
     JOIN asked AS q ON r.known_from <= q.known_at AND (r.known_to IS NULL OR r.known_to > q.known_at)
@@ -84,7 +84,7 @@ scheduled_runs AS (
 ),
 
 sights AS (
-    SELECT r.source, r.model_no, r.price_kind, r.price_list_no, r.seen_price_list_no, s.observed_at
+    SELECT r.source, r.model_no, r.price_kind, r.seen_price_list_no, s.observed_at
     FROM scheduled_runs AS r
     JOIN snapshots AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from
@@ -99,7 +99,7 @@ outside AS (
         SELECT 1
         FROM catalogue.core.windows AS w
         WHERE
-            w.price_list_no IN (s.seen_price_list_no, s.price_list_no) AND w.price_kind = s.price_kind
+            w.price_list_no = s.seen_price_list_no AND w.price_kind = s.price_kind
             AND catalogue.core.window_holds(w.utc_start, w.utc_end, w.utc_days, s.observed_at)
     )
 ),

@@ -280,7 +280,7 @@ class Flattener:
             return Listing(defects=(Defect("not_json", "the answer nests its JSON deeper than can be stored"),))
 
     def _meet(self, models: Sequence[dict[str, Any]]) -> list[_Met]:
-        """What is known of ``models``; those that are new are flattened, all or none."""
+        """What is known of ``models``; those that are new are flattened."""
         stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
         keys = [_hash(_dump(model)) for model in stable]
         for key, model in zip(keys, stable, strict=True):
@@ -296,13 +296,16 @@ class Flattener:
         unreadable = sum(read_price(text).status == "unreadable" for text in texts)
         if not isinstance(pricing, dict):
             texts, unreadable = [""], 1
+        row = (*_model_row(key, model, oddities), list_key, _rules_key(rules), _outputs_text(model))
+        unknown = [(key, *found) for found in _unknown_in(model, rules)]
+        rows = list(_price_rows(list_key, headline)), list(_rule_rows(list_key, headline, rules))
+        # from here on nothing fails
         if list_key not in self._met_lists:
             self._met_lists.add(list_key)
-            self._prices.extend(_price_rows(list_key, headline))
-            self._rules.extend(_rule_rows(list_key, headline, rules))
-        row = _model_row(key, model, oddities)
-        self._models.append((*row, list_key, _rules_key(rules), _outputs_text(model)))
-        self._unknown.extend((key, *found) for found in _unknown_in(model, rules))
+            self._prices += rows[0]
+            self._rules += rows[1]
+        self._models.append(row)
+        self._unknown += unknown
         return len(texts), unreadable
 
 

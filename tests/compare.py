@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pipelines.ledger import schema
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
 
@@ -40,6 +42,12 @@ NOT_TOLD = {"snapshots": {"snapshot_id", "origin", "recorded_at"}}
 
 UNTOLD_MARTS = {"schema_drift": ("path",)}
 """Marts that only another warehouse can be compared with."""
+
+OF_KNOWLEDGE = {"alterations"}
+"""Marts that tell how knowledge changed: the same captures, learnt in another order, change it in other steps."""
+
+WHEN_LEARNT = {"recorded_at"}
+"""The columns that say when this warehouse learnt something, which is another moment in every warehouse."""
 
 JSON_COLUMNS = {"extra", "default_parameters", "old_value", "new_value", "unknown_conditions"}
 
@@ -82,6 +90,53 @@ def assert_same_history(found: Marts, expected: Marts) -> None:
     """Two warehouses tell the same history; when they learnt it does not matter."""
     without = {name: [{**row, "recorded_at": None} for row in rows] for name, rows in expected.items()}
     assert_marts_equal({name: [{**row, "recorded_at": None} for row in rows] for name, rows in found.items()}, without)
+
+
+class Question(NamedTuple):
+    """A query, and the columns that it gives."""
+
+    columns: Sequence[str]
+    query: str
+
+
+def history_questions(instants: Iterable[datetime] = ()) -> dict[str, Question]:
+    """For every mart of the public contract, and its macros at ``instants``, what asks for all its rows in order.
+
+    Without what tells when something was learnt: what is left is the same however the captures were loaded.
+    """
+    questions = {}
+    for mart in schema.marts():
+        if mart.name in OF_KNOWLEDGE:
+            continue
+        asked = {mart.name: mart.name}
+        if mart.parameters is not None:
+            assert mart.parameters.startswith("valid_at,"), f"say here how {mart.name}({mart.parameters}) is asked"
+            asked = {f"{mart.name} {at}": f"{mart.name}(TIMESTAMPTZ '{at.isoformat()}')" for at in instants}
+        columns = [column for column in mart.columns if column not in WHEN_LEARNT]
+        for name, source in asked.items():
+            query = f"SELECT {', '.join(columns)} FROM catalogue.marts.{source} ORDER BY ALL"
+            questions[name] = Question(columns, query)
+    return questions
+
+
+def whole_history(ledger: Ledger, instants: Iterable[datetime] = ()) -> Marts:
+    """What :func:`history_questions` give, also of marts that no oracle tells."""
+    return {
+        name: [dict(zip(columns, row, strict=True)) for row in ledger.rows(query)]
+        for name, (columns, query) in history_questions(instants).items()
+    }
+
+
+def assert_same_rows(found: Marts, expected: Marts) -> None:
+    """Both hold the same marts with the same rows, as :func:`whole_history` reads them, to the letter."""
+    assert found.keys() == expected.keys()
+    problems = []
+    for name, rows in expected.items():
+        have, want = (Counter(repr(row) for row in side) for side in (found[name], rows))
+        problems += [f"{name}: only found: {row}" for row in sorted((have - want).elements())[:SHOWN]]
+        problems += [f"{name}: only expected: {row}" for row in sorted((want - have).elements())[:SHOWN]]
+    if problems:
+        raise AssertionError("\n".join(problems))
 
 
 def _differences(name: str, found: list[Row], expected: list[Row]) -> list[str]:

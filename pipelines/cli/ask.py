@@ -171,17 +171,29 @@ def _writing(path: Path) -> Any:
 @click.option("--model", help="Only this model.")
 @click.option("--kind", help="Only this price kind, such as prompt.")
 @click.option("--all", "everything", is_flag=True, help="Also prices listed and unlisted, schedule flips and aliases.")
+@click.option(
+    "--rules", "only_rules", is_flag=True, help="Only changes of rules, which csv and json leave out otherwise."
+)
 @format_option("table", "csv", "json")
 def changes(
-    warehouse: Path, since: datetime | timedelta, model: str | None, kind: str | None, everything: bool, format_: str
+    warehouse: Path,
+    since: datetime | timedelta,
+    model: str | None,
+    kind: str | None,
+    everything: bool,
+    only_rules: bool,
+    format_: str,
 ) -> None:
     """What became dearer, cheaper, free or paid.
+
+    A change of rules is told by what a request pays in a week before and after it.
 
     \b
     Examples:
       catalogue changes
       catalogue changes --since 2026-08-01 --kind prompt
       catalogue changes --since 4w --model deepseek/deepseek-chat --all --format csv
+      catalogue changes --since 4w --rules --format json
     """
     with _open(warehouse) as published:
         start = _from(published, since)
@@ -192,7 +204,11 @@ def changes(
         ).rows[0][0]
         rules = published.ask(_RULE_CHANGES, {"start": start, "model": model, "kind": kind, "everything": everything})
     if format_ != "table":
-        print_records(format_, answer.columns, answer.rows)
+        told = rules if only_rules else answer
+        print_records(format_, told.columns, told.rows)
+        return
+    if only_rules:
+        _show_rule_changes(rules)
         return
     rest = 0 if everything or model or kind else hidden - len(answer.rows)
     print_table(
@@ -205,11 +221,15 @@ def changes(
     )
 
     if rules.rows:
-        print_table(
-            "Rules that changed, and what a request pays in a week before and after",
-            ("changed", "model", "price", "requests of", ">from", ">to", ">on average by", ">hours of 168"),
-            [_rule_change_row(one) for one in rules.records()],
-        )
+        _show_rule_changes(rules)
+
+
+def _show_rule_changes(rules: Answer) -> None:
+    print_table(
+        "Rules that changed, and what a request pays in a week before and after",
+        ("changed", "model", "price", "requests of", ">from", ">to", ">on average by", ">hours of 168"),
+        [_rule_change_row(one) for one in rules.records()],
+    )
 
 
 def _rule_change_row(one: dict[str, Any]) -> tuple[str, ...]:
@@ -256,9 +276,14 @@ def _check_known(published: Published, model: str | None, kind: str | None) -> N
     """No rows for a model or kind that never was would be a misleading answer."""
     if model and not published.ask("SELECT 1 FROM marts.model_spells WHERE model_id = ? LIMIT 1", [model]).rows:
         raise CatalogueError(_unknown_model(published, model))
-    kinds = [one for (one,) in published.ask("SELECT DISTINCT price_kind FROM marts.price_history ORDER BY 1").rows]
+    kinds = [one for (one,) in published.ask(_KINDS).rows]
     if kind and kind not in kinds:
         raise CatalogueError(f"no price kind {kind!r} was ever listed; there are {', '.join(kinds)}")
+
+
+_KINDS = """
+SELECT price_kind FROM marts.price_history UNION SELECT price_kind FROM marts.price_rule_history ORDER BY price_kind
+"""
 
 
 def _change_row(one: dict[str, Any]) -> tuple[str, ...]:

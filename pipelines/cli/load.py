@@ -31,13 +31,15 @@ _SHOWN = 10
 
 
 @contextmanager
-def _writing(warehouse: Path, lock_timeout: float, *, anew: bool = False, must_exist: bool = False) -> Iterator[Ledger]:
+def _writing(
+    warehouse: Path, lock_timeout: float, *, anew: bool = False, must_exist: bool = False, keeps_limits: bool = False
+) -> Iterator[Ledger]:
     from pipelines.ledger.ledger import Ledger
     from pipelines.settings import Settings
 
     if must_exist and not (warehouse / "raw").is_dir():
         raise CatalogueError(f"there is no warehouse at {warehouse}")
-    limits = Settings.from_environment().limits
+    limits = {} if keeps_limits else Settings.from_environment().limits
     with ExitStack() as opened:
         with _packs_progress() as on_pack:
             ledger = Ledger(
@@ -152,7 +154,9 @@ def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_fr
         _writing(warehouse, lock_timeout) as ledger,
         _progress(archive.description, archive.total) as advance,
     ):
+        caught_up = ledger.quarantined_at_opening()
         tally = backfill(archive, ledger, advance)
+        tally.suspicious = [*caught_up, *tally.suspicious]
         published = ledger.publish()
     return _report_import(tally, published)
 

@@ -63,7 +63,10 @@ class Moment(click.ParamType[Any]):
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is none of {self.examples}", param, ctx)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        try:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} lies beyond the calendar", param, ctx)
 
 
 class Since(Moment):

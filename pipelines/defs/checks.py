@@ -31,9 +31,13 @@ class _Fact:
 _FACTS: Mapping[str, _Fact] = {
     "ids_are_unique": _Fact("No model is listed twice.", frozenset({"duplicate_ids"})),
     "counts_agree": _Fact("As many models are listed as the answer itself says.", frozenset({"count_disagrees"})),
-    "prices_parse": _Fact("All but a hundredth of the prices are numbers.", frozenset({"unreadable_prices"})),
+    "prices_parse": _Fact(
+        "No more prices are unreadable than the warehouse's limit allows, by default a hundredth.",
+        frozenset({"unreadable_prices"}),
+    ),
     "catalogue_did_not_collapse": _Fact(
-        "No more than a fifth of the models went away since the snapshot before, if that is at most a week older.",
+        "No more models went away since the snapshot before than the warehouse's limits allow: by default a fifth, if "
+        "that snapshot is at most a week older.",
         frozenset({"collapse"}),
     ),
 }

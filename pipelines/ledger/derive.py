@@ -227,14 +227,16 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
         [source],
     )
     connection.execute(
-        # What a late snapshot shows between two windows of a schedule bears on later flips, even where no run changes.
+        # What a late snapshot shows outside a schedule's windows bears on later changes, even where no run changes.
         "INSERT INTO affected SELECT DISTINCT r.model_no FROM catalogue.core.runs AS r "
         "JOIN catalogue.core.versions AS v ON v.version_no = r.version_no "
         "JOIN catalogue.core.price_rules AS p ON p.price_list_no = v.price_list_no "
-        "WHERE r.known_to IS NULL AND r.source = ? AND r.valid_from > make_timestamptz(?) "
+        "WHERE r.known_to IS NULL AND r.source = $source "
+        "AND (r.valid_to IS NULL OR r.valid_to > make_timestamptz($since)) AND EXISTS (SELECT 1 "
+        "FROM catalogue.core.accepted WHERE source = $source AND observed_at > make_timestamptz($since)) "
         "AND (p.utc_start IS NOT NULL OR p.utc_end IS NOT NULL OR p.utc_days IS NOT NULL) "
         "AND r.model_no NOT IN (SELECT model_no FROM affected)",
-        [source, since],
+        {"source": source, "since": since},
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "

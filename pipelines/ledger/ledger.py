@@ -3,7 +3,7 @@
 Belongs here: the lock, transactions, recovery from the journal, publishing.
 Does not belong here: what is written within a transaction (`facts`, `derive`), reading marts (`published`).
 
-A commit is written to the journal first and to DuckDB second. Whatever the journal holds and DuckDB lacks, and every
+A commit is in the journal before DuckDB makes it last. Whatever the journal holds and DuckDB lacks, and every
 capture in the raw store that no commit took, is caught up when the ledger is next opened; so a process may be
 killed at any instant, and a ledger can be built anew from captures and journal alone.
 """
@@ -45,6 +45,9 @@ OnPack = Callable[[int, int], None]
 def silent(done: int, total: int) -> None:
     """An :data:`OnPack` that nobody watches."""
 
+
+VERIFYING = ".verify-"
+"""How the names of folders begin in which a ledger is built to compare with."""
 
 NO_LIMITS: Mapping[str, float] = {}
 """Those that hold go on to hold."""
@@ -117,6 +120,7 @@ class Ledger:
         self._on_pack = on_pack
         self._is_behind = False
         self._flattener = Flattener()
+        self._opening: list[datetime] = []
 
     def __enter__(self) -> Self:
         try:
@@ -126,10 +130,12 @@ class Ledger:
         self._lock = FileLock(self.warehouse / ".lock")
         self._acquire()
         try:
+            self._clear_leftovers()
             if self._anew:
                 self._replace_by_rebuild()
             self._open()
-            self._catch_up()
+            self._replay()
+            self._take_what_is_left()
             self._bring_limits()
         except BaseException:
             self.__exit__(None, None, None)
@@ -234,6 +240,7 @@ class Ledger:
         if not (packs or decisions or sightings or limits):
             return None
         self._refuse_if_behind()
+        self._append_missing(packs)
         for decision in decisions:
             if decision["reason"].encode("utf-8", "replace").decode() != decision["reason"]:
                 raise UsageError("the reason is not written in UTF-8")
@@ -276,6 +283,23 @@ class Ledger:
             [moment],
         )
         return self.verdicts([snapshot_id for (snapshot_id,) in turned])
+
+    @property
+    def is_news(self) -> bool:
+        """Whether opening committed anything, which is not published yet."""
+        return bool(self._opening)
+
+    def quarantined_at_opening(self) -> list[Verdict]:
+        """The verdicts on captures that are quarantined since opening caught up or new limits judged them."""
+        found: list[tuple[str]] = []
+        for moment in self._opening:
+            found += self.rows(
+                "SELECT c.snapshot_id FROM catalogue.core.verdicts AS v "
+                "JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no "
+                "WHERE v.known_from = ? AND v.known_to IS NULL AND v.verdict = 'quarantined'",
+                [moment],
+            )
+        return self.verdicts([snapshot_id for (snapshot_id,) in found])
 
     def preview(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
         """The verdicts that a commit would give now, without committing."""
@@ -347,36 +371,48 @@ class Ledger:
             )
         return sorted(concerned, key=lambda pack: place.get(pack, math.inf))
 
-    def _catch_up(self) -> None:
-        """Bring the ledger to what journal and raw store say."""
+    def _replay(self) -> None:
+        """Bring the ledger to what the journal says."""
         missed = self.raw.journal.entries(after=self._latest_commit())
-        taken = {pack for (pack,) in self.rows("SELECT pack FROM catalogue.core.packs")}
-        spoken_for = taken.union(self._in_hand, *(entry["packs"] for entry in missed))
-        left = [pack for pack in self.raw.packs() if pack not in spoken_for]
-        total, done = sum(len(entry["packs"]) for entry in missed) + len(left), itertools.count(1)
-        appended = (
-            {pack for (pack,) in self.rows("SELECT DISTINCT pack FROM catalogue.raw.captures")} if total else set()
-        )
-
-        def append_all(packs: Sequence[str]) -> None:
-            for pack in packs:
-                if pack not in appended:  # a pack's facts are appended together or not at all
-                    self.append(pack)
-                self._on_pack(next(done), total)
-
+        total, done = sum(len(entry["packs"]) for entry in missed), itertools.count(1)
         for entry in missed:
-            append_all(entry["packs"])
+            for pack in entry["packs"]:
+                self._append_missing([pack])
+                self._on_pack(next(done), total)
             with self._transaction():
                 self._apply(entry)
-        append_all(left)
-        self.commit(left)
+
+    def _take_what_is_left(self) -> None:
+        """Commit the packs that no commit took and that nobody has in hand: their process was killed."""
+        taken = {pack for (pack,) in self.rows("SELECT pack FROM catalogue.core.packs")}
+        left = [pack for pack in self.raw.packs() if pack not in taken | self._in_hand]
+        for number, pack in enumerate(left, start=1):
+            self._append_missing([pack])
+            self._on_pack(number, len(left))
+        self._committed_at_opening(self.commit(left))
+
+    def _append_missing(self, packs: Sequence[str]) -> None:
+        """Append those of ``packs`` that are not: a pack's facts are appended together or not at all."""
+        with listed(self._connection, packs) as asked:
+            found = self.rows(
+                f"SELECT DISTINCT pack FROM catalogue.raw.captures WHERE pack IN (SELECT value FROM {asked})"
+            )
+        for pack in packs:
+            if (pack,) not in found:
+                self.append(pack)
+
+    def _committed_at_opening(self, moment: datetime | None) -> None:
+        if moment is not None:
+            self._opening.append(moment)
 
     def _bring_limits(self) -> None:
         """See that the asked limits hold."""
         limits = limits_of(self._connection)
         asked = replace(limits, **self._limits)
         if asked != limits:
-            turned = self.turned_at(self.commit(limits=asked))
+            moment = self.commit(limits=asked)
+            self._committed_at_opening(moment)
+            turned = self.turned_at(moment)
             self._tell(
                 f"captures are judged by new limits, of which {len(turned)} otherwise than before: "
                 + ", ".join(f"{name} {value:g}" for name, value in asdict(asked).items())
@@ -431,11 +467,11 @@ class Ledger:
 
         Raises :class:`pipelines.captures.DamagedPackError` if a capture that is needed is gone.
         """
-        second = Ledger(self.warehouse, in_hand=self._in_hand, on_pack=on_pack)
+        second = Ledger(self.warehouse, on_pack=on_pack)
         second._connection = attach(target)
         try:
             prepare(second._connection)
-            second._catch_up()
+            second._replay()
         finally:
             second._connection.close()
 
@@ -447,6 +483,14 @@ class Ledger:
             yield
         finally:
             self._connection.execute("DETACH rebuilt")
+
+    def _clear_leftovers(self) -> None:
+        """Remove what killed processes left behind. The lock is held, so none of it is in use."""
+        for name in (".catalogue.*.tmp", f".{self._path.name}.*.tmp", f".{self._path.name}.*.tmp.wal"):
+            for path in self.warehouse.glob(name):
+                path.unlink(missing_ok=True)
+        for folder in self.warehouse.glob(f"{VERIFYING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _replace_by_rebuild(self) -> None:
         """Put a ledger built anew in the place of the one that is there, whatever its state.

@@ -15,6 +15,7 @@ import duckdb
 
 from pipelines.errors import CatalogueError, UsageError
 from pipelines.ledger.connect import attach, first_line, literal, select
+from pipelines.ledger.schema import is_of_this_program
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,18 +73,27 @@ class Published:
             columns = tuple(column[0] for column in cursor.description)
             return Answer(columns, cursor.fetchall())
         except duckdb.Error as problem:
-            raise UsageError(first_line(problem)) from None
+            raise self._refused(problem) from None
+
+    def _refused(self, problem: duckdb.Error) -> CatalogueError:
+        """A question that this program asks of what another one published may have no answer there."""
+        if is_of_this_program(self._connection):
+            return UsageError(first_line(problem))
+        return CatalogueError(
+            f"{self.path} was published by another version of this program; `catalogue rebuild` publishes it anew "
+            f"({first_line(problem)})"
+        )
 
     def frame(self, query: str, parameters: Parameters = ()) -> pl.DataFrame:
         """The rows of ``query`` as a Polars frame."""
         try:
             return select(self._connection, query, parameters)
         except duckdb.Error as problem:
-            raise UsageError(first_line(problem)) from None
+            raise self._refused(problem) from None
 
     def write_parquet(self, query: str, path: Path) -> None:
         """Write the rows of ``query`` to ``path``, replacing it."""
         try:
             self._connection.execute(f"COPY ({query.strip().rstrip(';')}\n) TO {literal(str(path))} (FORMAT parquet)")
         except duckdb.Error as problem:
-            raise UsageError(first_line(problem)) from None
+            raise self._refused(problem) from None

@@ -133,8 +133,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     program wrote.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS catalogue.main.schema_version (version INTEGER, views VARCHAR)")
-    tables = (SQL_DIR / "tables.sql").read_text(encoding="utf-8")
-    version = int(tables.splitlines()[0].removeprefix("-- version:"))
+    version, tables = _tables()
     found = rows(connection, "SELECT version, views FROM catalogue.main.schema_version")
     stored, built = found[0] if found else (version, None)
     if stored < version:
@@ -154,6 +153,21 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM catalogue.main.schema_version")
     connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [version, fingerprint])
     connection.execute("COMMIT")
+
+
+def is_of_this_program(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the attached ``catalogue`` has the tables and views that this program would give it."""
+    try:
+        found = rows(connection, "SELECT version, views FROM catalogue.main.schema_version")
+    except duckdb.Error:
+        return False
+    return found == [(_tables()[0], _fingerprint())]
+
+
+def _tables() -> tuple[int, str]:
+    """The version of the tables, and the statements that make them."""
+    text = (SQL_DIR / "tables.sql").read_text(encoding="utf-8")
+    return int(text.splitlines()[0].removeprefix("-- version:")), text
 
 
 def _fingerprint() -> str:

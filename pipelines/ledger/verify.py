@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.captures import DamagedPackError
-from pipelines.ledger.ledger import Ledger, OnPack, silent
+from pipelines.ledger.ledger import VERIFYING, Ledger, OnPack, silent
 
 _EXAMPLES = 3
 
@@ -43,7 +43,7 @@ def verify(ledger: Ledger, on_pack: OnPack = silent) -> Verification:
     captures = int(ledger.rows("SELECT count(*) FROM catalogue.raw.captures")[0][0])
     if damaged:
         return Verification(captures, 0, 0, tuple(damaged))
-    with tempfile.TemporaryDirectory(dir=ledger.warehouse, prefix=".verify-") as folder:
+    with tempfile.TemporaryDirectory(dir=ledger.warehouse, prefix=VERIFYING) as folder:
         rebuilt = Path(folder) / "rebuilt.duckdb"
         ledger.build_anew(rebuilt, on_pack)
         with ledger.beside(rebuilt):

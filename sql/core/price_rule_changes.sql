@@ -28,7 +28,7 @@ headlines AS (
 -- the base where a schedule names the kind: null where it was never captured outside every window
 bases AS (
     SELECT
-        k.model_no, k.changed_at, k.side, k.price_kind, w.price_kind IS NOT NULL AS is_scheduled,
+        k.model_no, k.changed_at, k.side, k.price_kind,
         CASE WHEN w.price_kind IS NULL THEN coalesce(h.price_status, 'unlisted') ELSE b.price_status END AS price_status,
         CASE WHEN w.price_kind IS NULL THEN h.price_usd ELSE b.price_usd END AS price_usd,
         CASE WHEN w.price_kind IS NULL THEN h.price_text ELSE b.price_text END AS price_text
@@ -53,7 +53,8 @@ bases AS (
 thresholds AS (
     SELECT DISTINCT model_no, changed_at, price_kind, min_prompt_tokens
     FROM rules
-    WHERE min_prompt_tokens >= 0
+    -- no request has more tokens than the greatest number
+    WHERE min_prompt_tokens BETWEEN 0 AND 9223372036854775806
 ),
 
 -- prompt_tokens stands for all requests of the tier
@@ -124,7 +125,7 @@ paid AS (
 
 compared AS (
     SELECT
-        o.model_no, o.changed_at, o.price_kind, o.min_prompt_tokens, o.minutes,
+        o.model_no, o.changed_at, o.price_kind, o.min_prompt_tokens, o.moment, o.minutes,
         o.price_usd AS old_usd, n.price_usd AS new_usd,
         o.price_status IS NULL OR n.price_status IS NULL AS is_unknown,
         coalesce(
@@ -149,10 +150,12 @@ weeks AS (
         CAST(sum(CASE WHEN is_changed AND NOT is_unknown THEN minutes ELSE 0 END) AS INTEGER) AS changed_minutes,
         CAST(sum(CASE WHEN is_unknown THEN minutes ELSE 0 END) AS INTEGER) AS unknown_minutes,
         bool_or(is_changed AND old_usd IS NOT NULL AND new_usd IS NOT NULL) AS is_repricing,
-        -- exact up to this point: a mean of prices over the clock has no exact decimal
+        -- a mean of prices over the clock has no exact decimal; added in one order it has one value
         CASE
             WHEN bool_and(old_usd IS NOT NULL AND new_usd IS NOT NULL)
-                THEN sum(CAST(new_usd AS DOUBLE) * minutes) / nullif(sum(CAST(old_usd AS DOUBLE) * minutes), 0) - 1
+                THEN
+                    sum(CAST(new_usd AS DOUBLE) * minutes ORDER BY moment)
+                    / nullif(sum(CAST(old_usd AS DOUBLE) * minutes ORDER BY moment), 0) - 1
         END AS week_ratio
     FROM compared
     GROUP BY model_no, changed_at, price_kind, min_prompt_tokens

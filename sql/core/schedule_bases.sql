@@ -39,43 +39,58 @@ asked AS (
     JOIN catalogue.core.windows AS w ON w.price_list_no = c.new_price_list_no
 ),
 
-seen AS (
-    SELECT r.model_no, s.observed_at, v.price_list_no
+sights AS (
+    SELECT r.model_no, k.price_kind, s.observed_at, v.price_list_no
     FROM affected_runs AS r
+    JOIN (SELECT DISTINCT model_no, price_kind FROM asked) AS k ON k.model_no = r.model_no
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
     JOIN catalogue.core.accepted AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from
         AND (s.lists_every_modality OR s.observed_at >= r.text_listed_from)
         AND (r.valid_to IS NULL OR s.observed_at <= r.last_seen_at)
-    WHERE r.model_no IN (SELECT model_no FROM asked)
 ),
 
 outside AS (
-    SELECT a.model_no, a.price_kind, a.changed_at, a.price_list_no, s.observed_at, s.price_list_no AS seen_price_list_no
-    FROM asked AS a
-    JOIN seen AS s ON s.model_no = a.model_no AND s.observed_at < a.seen_before
+    SELECT s.model_no, s.price_kind, s.observed_at, s.price_list_no
+    FROM sights AS s
     WHERE NOT EXISTS (
         SELECT 1
         FROM catalogue.core.windows AS w
         WHERE
-            w.price_list_no = s.price_list_no AND w.price_kind = a.price_kind
+            w.price_list_no = s.price_list_no AND w.price_kind = s.price_kind
             AND catalogue.core.window_holds(w.utc_start, w.utc_end, w.utc_days, s.observed_at)
     )
 ),
 
-base AS (
-    SELECT model_no, price_kind, changed_at, price_list_no, max_by(seen_price_list_no, observed_at) AS seen_price_list_no
-    FROM outside
-    GROUP BY model_no, price_kind, changed_at, price_list_no
+-- questions and sights in one order of time, so that each question finds the last sight before it
+answered AS (
+    SELECT
+        model_no, price_kind, changed_at, price_list_no,
+        max(observed_at) OVER (
+            PARTITION BY model_no, price_kind ORDER BY moment, is_sight ROWS UNBOUNDED PRECEDING
+        ) AS observed_at
+    FROM (
+        SELECT
+            model_no, price_kind, changed_at, price_list_no, CAST(NULL AS TIMESTAMPTZ) AS observed_at,
+            seen_before AS moment, 0 AS is_sight
+        FROM asked
+        UNION ALL
+        SELECT
+            model_no, price_kind, NULL AS changed_at, NULL AS price_list_no, observed_at, observed_at AS moment,
+            1 AS is_sight
+        FROM outside
+    ) AS told
 )
 
 SELECT
-    b.model_no,
-    b.price_kind,
-    b.changed_at,
-    b.price_list_no,
+    a.model_no,
+    a.price_kind,
+    a.changed_at,
+    a.price_list_no,
     p.price_text,
     p.price_usd,
     coalesce(p.price_status, 'unlisted') AS price_status
-FROM base AS b
-LEFT JOIN catalogue.core.prices AS p ON p.price_list_no = b.seen_price_list_no AND p.price_kind = b.price_kind
+FROM answered AS a
+JOIN outside AS o ON o.model_no = a.model_no AND o.price_kind = a.price_kind AND o.observed_at = a.observed_at
+LEFT JOIN catalogue.core.prices AS p ON p.price_list_no = o.price_list_no AND p.price_kind = a.price_kind
+WHERE a.changed_at IS NOT NULL

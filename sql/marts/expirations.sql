@@ -14,9 +14,9 @@ columns:
   days_left: Days from the last snapshot's UTC day to the date; negative once it has passed.
   notice_days: Days from the announcement to the date.
   removed_at: The snapshot that first lacked the model, if the model went away with this date.
-  removal: How the model went away with this date: `before`, `on` or `after` the day, `unclear` if no capture within a day of it tells which; null while it is listed or if the date did not last.
+  removal: How the model last went away with this date: `before`, `on` or `after` the day, `unclear` if no capture within a day of it tells which; null while it is listed or if the date did not last.
   last_seen_at: The last snapshot that shows the model with this date.
-  ended_at: The first snapshot that shows another date, none, or no model; null while the date stands.
+  ended_at: The first snapshot that shows another date or none, or lacks the model for good; null while the date stands. An absence from which the model comes back ends no announcement.
   outlived_days: Days for which the model was still seen with this date after the day; null if it was not.
 */
 WITH dates AS (

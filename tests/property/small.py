@@ -16,14 +16,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from pipelines.captures import Capture
 from pipelines.ledger.ledger import Ledger
-from pipelines.scopes import ALL_MODELS, TEXT_MODELS
+from pipelines.scopes import ALL_MODELS, TEXT_MODELS, Scope
 from tests.oracle import Answer
+
+T = TypeVar("T")
 
 START = datetime(2026, 8, 3, 8, tzinfo=UTC)
 """A Monday, one hour before the window of most rules."""
@@ -82,11 +84,10 @@ class History:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         chance = self.chance = random.Random(seed)
-        ids = IDS[: chance.choice((1, 2, 5, 5, 5, 6, 6))]
-        shown = {one: [_model(one, chance) for _ in range(chance.randint(1, 3))] for one in ids}
+        shown = versions_shown(chance)
         hours = chance.sample(HOURS, chance.randint(3, len(HOURS)))
         all_share = chance.choice((0, 0.5, 0.5, 0.8, 1))
-        answers = [_answer(shown, hours, all_share, chance) for _ in range(chance.randint(5, 16))]
+        answers = [an_answer(shown, hours, all_share, chance) for _ in range(chance.randint(5, 16))]
         unique = {(one.observed_at, one.lists_every_modality, one.body): one for one in answers}
         self.answers = list(unique.values())
 
@@ -95,13 +96,24 @@ class History:
 
     def batches(self) -> list[list[Answer]]:
         """The answers in another order, in two to four batches, or in one if there is but one answer."""
-        shuffled = self.chance.sample(self.answers, len(self.answers))
-        places = range(1, len(shuffled))
-        cuts = sorted(self.chance.sample(places, min(len(places), self.chance.randint(1, 3))))
-        return [shuffled[start:end] for start, end in pairwise((0, *cuts, len(shuffled)))]
+        return in_batches(self.answers, self.chance)
 
 
 histories = st.builds(History, st.integers(0, 2**32))
+
+
+def in_batches(captures: Sequence[T], chance: random.Random) -> list[list[T]]:
+    """The captures in another order, in two to four batches, or in one if there is but one capture."""
+    shuffled = chance.sample(captures, len(captures))
+    places = range(1, len(shuffled))
+    cuts = sorted(chance.sample(places, min(len(places), chance.randint(1, 3))))
+    return [shuffled[start:end] for start, end in pairwise((0, *cuts, len(shuffled)))]
+
+
+def versions_shown(chance: random.Random) -> Versions:
+    """One to six models, each in one to three versions."""
+    ids = IDS[: chance.choice((1, 2, 5, 5, 5, 6, 6))]
+    return {one: [_model(one, chance) for _ in range(chance.randint(1, 3))] for one in ids}
 
 
 def _model(model_id: str, chance: random.Random) -> dict[str, Any]:
@@ -114,7 +126,7 @@ def _model(model_id: str, chance: random.Random) -> dict[str, Any]:
     return {"id": model_id, **fields, "architecture": {"output_modalities": outputs}, "pricing": pricing}
 
 
-def _answer(shown: Versions, hours: Sequence[float], all_share: float, chance: random.Random) -> Answer:
+def an_answer(shown: Versions, hours: Sequence[float], all_share: float, chance: random.Random) -> Answer:
     """Most are listings that lack at most one model; one in eight is damaged, on some a person decided.
 
     One in ten text-only listings has models without text output, too.
@@ -147,8 +159,9 @@ def _damaged(listed: Sequence[dict[str, Any]], chance: random.Random) -> bytes:
     return chance.choice((whole, whole, whole[:-5], *NO_LISTINGS))
 
 
-def capture_of(answer: Answer) -> Capture:
-    scope = ALL_MODELS if answer.lists_every_modality else TEXT_MODELS
+def capture_of(answer: Answer, scope: Scope | None = None) -> Capture:
+    """The capture of an answer to ``scope``; OpenRouter's catalogue if none is named."""
+    scope = scope or (ALL_MODELS if answer.lists_every_modality else TEXT_MODELS)
     return Capture(scope, answer.observed_at, answer.body, "archive:small")
 
 

@@ -359,6 +359,46 @@ def test_another_unreadable_text_is_another_interval(tmp_path, capture, model, a
         assert ledger.rows(query) == [("ask us", at(0)), ("ask them", at(1))]
 
 
+# --- rules ---
+
+
+def test_a_threshold_that_no_request_can_pass_is_harmless(tmp_path, capture, model):
+    tier = {"prompt": "1", "overrides": [{"min_prompt_tokens": 2**63 - 1, "prompt": "2"}]}
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, model(pricing={"prompt": "1"})), capture(1, model(pricing=tier))])
+        query = "SELECT min_prompt_tokens, is_repricing FROM marts.price_rule_changes"
+        assert ledger.rows(query) == [(None, False)]
+
+
+def test_a_schedule_goes_by_utc_whatever_the_reader_s_time_zone(tmp_path, capture, model, at):
+    rule = {"utc_start": 800, "utc_end": 1200, "utc_days": ["saturday"], "prompt": "0.5"}
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, model(pricing={"prompt": "1", "overrides": [rule]}))])
+        ledger.publish()
+    for zone in ("UTC", "Asia/Tokyo", "America/New_York"):
+        with duckdb.connect(str(tmp_path / "catalogue.duckdb"), read_only=True) as reader:
+            reader.execute(f"SET TimeZone = '{zone}'")
+            query = "SELECT rule_no FROM marts.request_prices_at(?) WHERE price_kind = 'prompt'"
+            assert reader.execute(query, [at(9)]).fetchall() == [(1,)]
+            assert reader.execute(query, [at(13)]).fetchall() == [(None,)]
+
+
+def test_a_late_snapshot_bears_on_a_later_change_to_rules_without_times(tmp_path, capture, model):
+    """It shows the base of the schedule that ended. Seen red with models left alone whose runs begin before it."""
+    window = {"prompt": "1", "overrides": [{"utc_start": 800, "utc_end": 1200, "prompt": "0.5"}]}
+    tier = {"prompt": "1", "overrides": [{"min_prompt_tokens": 1000, "prompt": "2"}]}
+    told = [(9, window), (15, window), (33, window), (34, tier)]
+    captures = [capture(hours, model(pricing={"completion": "2", **pricing})) for hours, pricing in told]
+    query = "SELECT * EXCLUDE (last_seen_at) FROM marts.price_rule_changes ORDER BY ALL"
+    found = []
+    for number, order in enumerate([(0, 1, 2, 3), (0, 2, 3, 1)]):
+        with Ledger(tmp_path / str(number)) as ledger:
+            for place in order:
+                ledger.load([captures[place]])
+            found.append(ledger.rows(query))
+    assert found[0] == found[1] != []
+
+
 # --- limits ---
 
 
@@ -724,6 +764,49 @@ def test_a_damaged_journal_is_an_error(tmp_path, capture):
         verify(ledger)
     with pytest.raises(CatalogueError, match=r"line 1 of .*journal"), Ledger(tmp_path, anew=True):
         pass
+
+
+def test_a_pack_in_hand_is_not_lost_where_the_ledger_is_built_anew_meanwhile(tmp_path, capture):
+    """Seen red with a commit that takes its packs' facts for granted."""
+    pack = RawStore(tmp_path / "raw").write([capture(0, *TEN)])
+    with Ledger(tmp_path, in_hand=[pack]) as ledger:
+        ledger.append(pack)
+    (tmp_path / "ledger.duckdb").unlink()
+    with Ledger(tmp_path, in_hand=[pack]) as ledger:
+        ledger.commit([pack])
+        assert verdicts(ledger) == ["accepted"]
+        assert verify(ledger).findings == ()
+
+
+def test_a_proof_leaves_alone_what_is_stored_meanwhile(tmp_path, capture):
+    """Seen red with a second ledger that commits what no commit took."""
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, *TEN)])
+        ledger.raw.write([capture(1, *TEN)])
+        assert verify(ledger).findings == ()
+        assert len(ledger.raw.journal.entries()) == 1
+    with Ledger(tmp_path) as ledger:
+        assert ledger.is_news
+        assert verdicts(ledger) == ["accepted", "accepted"]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path, capture):
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, *TEN)])
+    for name in (".catalogue.7.tmp", ".ledger.duckdb.7.tmp", ".ledger.duckdb.7.tmp.wal"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / ".verify-x").mkdir()
+    with Ledger(tmp_path):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "ledger.duckdb", "raw"}
+
+
+def test_captures_that_opening_quarantines_are_told(tmp_path, capture):
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, *TEN)])
+        ledger.raw.write([capture(1, TEN[0])])
+    with Ledger(tmp_path, limits={"unreadable_share": 0.5}) as ledger:
+        assert [one.codes for one in ledger.quarantined_at_opening()] == [("collapse",)]
 
 
 def test_a_reason_that_is_no_unicode_is_an_error_or_kept(tmp_path, capture):

@@ -102,3 +102,17 @@ def test_a_folder_with_a_quote_in_its_name_is_no_matter(tmp_path):
         ledger.publish()
     with Published(tmp_path / "it's") as opened:
         assert opened.ask("FROM marts.models").rows == []
+
+
+def test_what_another_version_published_says_so(tmp_path, capture):
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, "a/a")])
+        ledger.publish()
+    with duckdb.connect(str(tmp_path / "catalogue.duckdb")) as connection:
+        connection.execute("UPDATE main.schema_version SET version = 1")
+        connection.execute("DROP VIEW marts.alterations")
+    with Published(tmp_path) as published:
+        assert published.ask("SELECT count(*) FROM marts.models").rows == [(1,)]
+        with pytest.raises(CatalogueError, match=r"another version .*`catalogue rebuild`.*alterations") as refused:
+            published.ask("FROM marts.alterations")
+        assert not isinstance(refused.value, UsageError)

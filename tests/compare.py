@@ -27,6 +27,7 @@ KEYS = {
     "price_history": ("model_id", "price_kind", "valid_from"),
     "price_rule_history": ("model_id", "rule_no", "price_kind", "valid_from"),
     "price_changes": ("model_id", "price_kind", "changed_at"),
+    "price_rule_changes": ("model_id", "price_kind", "min_prompt_tokens", "changed_at"),
     "model_spells": ("model_id", "spell_no"),
     "model_events": ("model_id", "happened_at", "event"),
     "model_history": ("model_id", "valid_from"),

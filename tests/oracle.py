@@ -21,6 +21,16 @@ Where the design leaves something open the oracle follows what the warehouse dec
 - The schedule that makes a flip are the rules with a time and without `min_prompt_tokens` or unknown conditions. A
   sighting lies outside every window if no rule of the schedule that it shows itself holds then: what a later schedule
   does at that hour is nothing to it.
+- A base that no sighting outside every window ever showed is not known: a change of rules counts those minutes as
+  unknown, and a request is told the headline instead. Only windows that name the price count, and a base may come from
+  before an absence. A price that was not listed outside the windows is not listed there: no row, and no unknown minute.
+- The tiers that a change of rules is compared in part at the thresholds, zero or more, of the rules that name the price
+  before or after, those with unknown conditions left out. Prices that no such rule names are told only if their
+  headline is another. Only from one number to another is it a repricing; minutes on which an unreadable text, -1 or an
+  unlisted price begins or ends are changed ones.
+- What a request pays has the unit that the price list in force gives it, wherever its base was seen. Of the rules that
+  nobody understands those are told that would win over the price given, and of prices that are none at all not even
+  these.
 - A key of a rule is a price if it is a documented price kind or a text that is a number; else an unknown condition.
 - Rules are compared as numbers, days as sets; a rule's interval ends where the rule, or its price of a kind, is gone.
 - `attribute_changes` gives the values of the two successive snapshots as received, `created_at` and `expiration_date`
@@ -41,6 +51,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -76,6 +87,7 @@ def tell(answers: Iterable[Answer]) -> Marts:
         "price_history": [],
         "price_rule_history": [],
         "price_changes": [],
+        "price_rule_changes": [],
         "model_spells": [],
         "model_events": [],
         "model_history": [],
@@ -90,6 +102,7 @@ def tell(answers: Iterable[Answer]) -> Marts:
             "price_history": _price_history(life),
             "price_rule_history": _price_rule_history(life),
             "price_changes": _price_changes(model_id, life),
+            "price_rule_changes": _price_rule_changes(model_id, life),
             "model_spells": _spells(life),
             "model_events": _events(life),
             "model_history": _model_history(life),
@@ -203,6 +216,11 @@ class Rule:
         now = at.hour * 100 + at.minute
         return bool(start <= now < end if start <= end else now >= start or now < end)
 
+    def takes(self, prompt_tokens: int) -> bool:
+        """Whether requests of so many tokens are large enough for it."""
+        threshold = self.conditions.get("min_prompt_tokens")
+        return threshold is None or prompt_tokens > threshold
+
     def _days_as_set(self) -> dict[str, Any]:
         return {**self.conditions, "utc_days": sorted(self.conditions.get("utc_days") or [])}
 
@@ -234,6 +252,8 @@ def _read_rule(rule: Mapping[str, Any]) -> Rule:
             read.conditions[key] = value
         elif key in UNITS and (isinstance(value, str) or is_number):
             read.prices[key] = read_price(str(value))
+        elif key in CONDITIONS:
+            read.unknown[key] = _plain(value)
         elif isinstance(value, str) and not is_number and read_price(value).status != "unreadable":
             read.prices[key] = read_price(value)
         else:
@@ -762,7 +782,7 @@ def _price_changes(model_id: str, life: Life) -> Iterator[Row]:
                 "change_ratio": float(new_value[1] / old_value[1] - 1) if old_value[1] and new_value[1] else None,
                 "is_alias": model_id.startswith("~"),
                 "has_rule_change": before[1].seen.rules_meaning != stretch.seen.rules_meaning,
-                "is_schedule_flip": _is_flip(life, before[1].seen, stretch, kind, old_value[1], new_value[1]),
+                "is_schedule_flip": _is_flip(life, before[1], stretch, kind, old_value[1], new_value[1]),
                 "after_absence": spell is not before[0],
                 "reverted_at": None,
             }
@@ -796,30 +816,216 @@ def _change_kind(old: tuple[str, Decimal | None], new: tuple[str, Decimal | None
 
 
 def _is_flip(
-    life: Life, before: Observation, stretch: Stretch, kind: str, old: Decimal | None, new: Decimal | None
+    life: Life, before: Stretch, stretch: Stretch, kind: str, old: Decimal | None, new: Decimal | None
 ) -> bool:
     """Whether the rules are as they were, a schedule names the kind, and the new price is one of the schedule's values,
-    or its base: the last headline that was captured outside every window."""
-    seen, at = stretch.seen, stretch.times[0]
-    windows = [rule for rule in seen.rules if rule.is_window and kind in rule.prices]
-    if not windows or before.rules_meaning != seen.rules_meaning or old is None or new is None:
+    or its base."""
+    rules = stretch.seen.rules
+    bands = [rule.prices[kind].usd for rule in _windows(rules, kind)]
+    if not bands or before.seen.rules_meaning != stretch.seen.rules_meaning or old is None or new is None:
         return False
-    if any(rule.prices[kind].usd == new for rule in windows):
-        return True
-    for earlier, moment in _backwards(life, at):
-        then = [rule for rule in earlier.rules if rule.is_window and kind in rule.prices]
-        if not any(rule.holds_at(moment) for rule in then):
-            return kind in earlier.headline and earlier.headline[kind].usd == new
-    return False
+    base = _last_outside(life, kind, before.times[-1])
+    return new in bands or (base is not None and kind in base[0].headline and base[0].headline[kind].usd == new)
 
 
-def _backwards(life: Life, at: datetime) -> Iterator[tuple[Observation, datetime]]:
-    """Every sighting before ``at``, the latest first."""
+def _windows(rules: Sequence[Rule], kind: str) -> list[Rule]:
+    return [rule for rule in rules if rule.is_window and kind in rule.prices]
+
+
+def _last_outside(life: Life, kind: str, at: datetime) -> tuple[Observation, datetime] | None:
+    """The last sighting up to ``at`` outside every window for the price of the rules that it shows itself."""
     for spell in reversed(life.spells):
         for stretch in reversed(spell.stretches):
+            windows = _windows(stretch.seen.rules, kind)
             for moment in reversed(stretch.times):
-                if moment < at:
-                    yield stretch.seen, moment
+                if moment <= at and not any(rule.holds_at(moment) for rule in windows):
+                    return stretch.seen, moment
+    return None
+
+
+# --- what a request pays --------------------------------------------------------------------------------------------
+
+WEEK = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(7 * 24 * 60)]
+"""The minutes of a week, from Monday on."""
+
+Minutes = int
+"""A set of minutes of a week, one bit for each."""
+
+Paid = Sequence[tuple[Price | None, Minutes]]
+"""The prices of a week, each with the minutes at which it is paid; None: not known."""
+
+NOT_LISTED = Price("", *UNLISTED)
+
+
+def _open_minutes(rule: Rule) -> Minutes:
+    return _minutes_of(json.dumps([rule.conditions.get(key) for key in ("utc_start", "utc_end", "utc_days")]))
+
+
+@cache
+def _minutes_of(times: str) -> Minutes:
+    """The minutes at which a rule of these times holds, found by trying each."""
+    conditions = zip(("utc_start", "utc_end", "utc_days"), json.loads(times), strict=True)
+    rule = Rule({key: value for key, value in conditions if value is not None}, {}, {})
+    return int("".join("01"[rule.holds_at(moment)] for moment in WEEK), 2)
+
+
+def _paid_in_a_week(rules: Sequence[Rule], kind: str, base: Price | None, prompt_tokens: int) -> Paid:
+    """The last rule takes the minutes at which it holds, the one before it its own of those that are left, and so on;
+    the rest is the base's."""
+    left = (1 << len(WEEK)) - 1
+    paid: list[tuple[Price | None, Minutes]] = []
+    for rule in reversed(rules):
+        if kind in rule.prices and not rule.unknown and rule.takes(prompt_tokens):
+            taken = left & _open_minutes(rule)
+            paid.append((rule.prices[kind], taken))
+            left -= taken
+    return [(price, minutes) for price, minutes in (*paid, (base, left)) if minutes]
+
+
+def _price_rule_changes(model_id: str, life: Life) -> Iterator[Row]:
+    before: tuple[Spell, Stretch] | None = None
+    for spell, stretch, _ in life.sightings():
+        if before is not None and before[1].seen.rules_meaning != stretch.seen.rules_meaning:
+            sides = (before[1].seen, before[1].times[-1]), (stretch.seen, stretch.times[0])
+            for row in _weeks_compared(life, sides):
+                yield {
+                    "changed_at": stretch.times[0],
+                    "last_seen_at": before[1].times[-1],
+                    "is_alias": model_id.startswith("~"),
+                    "after_absence": spell is not before[0],
+                    **row,
+                }
+        before = spell, stretch
+
+
+def _weeks_compared(life: Life, sides: Sequence[tuple[Observation, datetime]]) -> Iterator[Row]:
+    """The week before a change of rules beside the week after it, for each price and tier."""
+    rules = [rule for seen, _ in sides for rule in seen.rules if not rule.unknown]
+    named = {kind for rule in rules for kind in rule.prices}
+    for kind in {kind for seen, _ in sides for kind in seen.headline} | named:
+        bases = [_base_at(life, kind, *side) for side in sides]
+        tiers = {rule.conditions.get("min_prompt_tokens") for rule in rules if kind in rule.prices}
+        for tier in {None} | {one for one in tiers if one is not None and one >= 0}:
+            tokens = 0 if tier is None else tier + 1
+            old, new = (
+                _paid_in_a_week(seen.rules, kind, base, tokens) for (seen, _), base in zip(sides, bases, strict=True)
+            )
+            row = _week_compared(old, new)
+            if kind in named or row["changed_minutes"]:
+                yield {"price_kind": kind, "min_prompt_tokens": tier, **row}
+
+
+def _base_at(life: Life, kind: str, seen: Observation, at: datetime) -> Price | None:
+    """What the hours cost that no rule names, by what was captured up to ``at``; None if nothing shows it."""
+    if _windows(seen.rules, kind):
+        shown = _last_outside(life, kind, at)
+        return shown and shown[0].headline.get(kind, NOT_LISTED)
+    return seen.headline.get(kind, NOT_LISTED)
+
+
+def _week_compared(old: Paid, new: Paid) -> Row:
+    changed = unknown = 0
+    is_repricing = False
+    for one, its in old:
+        for other, others in new:
+            minutes = (its & others).bit_count()
+            if one is None or other is None:
+                unknown += minutes
+            elif minutes and one.reading != other.reading:
+                changed += minutes
+                is_repricing = is_repricing or not (one.usd is None or other.usd is None)
+    row: Row = {"changed_minutes": changed, "unknown_minutes": unknown, "is_repricing": is_repricing}
+    for side, paid in (("old", old), ("new", new)):
+        known = [price.usd for price, _ in paid if price is not None and price.usd is not None]
+        row[f"{side}_low_usd"], row[f"{side}_high_usd"] = min(known, default=None), max(known, default=None)
+    means = [_mean(old), _mean(new)]
+    row["week_ratio"] = float(means[1] / means[0] - 1) if means[0] and means[1] is not None else None
+    return row
+
+
+def _mean(paid: Paid) -> Fraction | None:
+    """The mean of a week's prices, None unless all are numbers."""
+    sums = [
+        Fraction(price.usd) * minutes.bit_count()
+        for price, minutes in paid
+        if price is not None and price.usd is not None
+    ]
+    return sum(sums, Fraction(0)) / len(WEEK) if len(sums) == len(paid) else None
+
+
+class Listed(NamedTuple):
+    """What is known of a model that is listed at an instant.
+
+    ``pricing`` is as received in the snapshot in force. ``bases`` are the sightings that show the base of scheduled
+    prices; a price that none shows is not there.
+    """
+
+    model_id: str
+    seen: Observation
+    pricing: Any
+    bases: dict[str, tuple[Observation, datetime]]
+    last_seen_at: datetime
+    next_seen_at: datetime | None
+
+    def base_texts(self) -> dict[str, str | None]:
+        """What each scheduled price was where its base was last seen, None if it was not listed."""
+        found = {kind: seen.headline.get(kind) for kind, (seen, _) in self.bases.items()}
+        return {kind: price and price.text for kind, price in found.items()}
+
+
+def listed_at(answers: Iterable[Answer], at: datetime) -> list[Listed]:
+    """The models that are listed at ``at`` if ``answers`` are all that is known."""
+    lives = follow([(answer, listing) for answer, listing, verdict in judge(answers) if verdict == "accepted"])
+    found = []
+    for model_id, life in lives.items():
+        for _, stretch, end in life.sightings():
+            if stretch.times[0] <= at and (end is None or at < end):
+                rules = stretch.seen.rules
+                kinds = {kind for rule in rules if rule.is_window for kind in rule.prices}
+                bases = {kind: shown for kind in kinds if (shown := _last_outside(life, kind, at))}
+                times = [moment for _, any_stretch, _ in life.sightings() for moment in any_stretch.times]
+                last = max(moment for moment in times if moment <= at)
+                following = min((moment for moment in times if moment > at), default=None)
+                found.append(Listed(model_id, stretch.seen, stretch.raw["pricing"], bases, last, following))
+    return found
+
+
+def request_prices(listed: Listed, at: datetime, prompt_tokens: int) -> Iterator[Row]:
+    """The rows of `request_prices_at` for a model."""
+    seen, rules = listed.seen, list(enumerate(listed.seen.rules, start=1))
+    for kind in {*seen.headline, *(kind for _, rule in rules for kind in rule.prices)}:
+        price: Price | None = seen.headline.get(kind)
+        number: int | None = None
+        base_seen_at: datetime | None = listed.last_seen_at
+        if _windows(seen.rules, kind):
+            shown = listed.bases.get(kind)
+            base_seen_at = shown[1] if shown else None
+            price = (shown[0] if shown else seen).headline.get(kind)
+        unknown: list[Any] = []
+        for place, rule in reversed(rules):
+            if kind in rule.prices and rule.unknown:
+                unknown.insert(0, rule.unknown)
+            elif kind in rule.prices and rule.takes(prompt_tokens) and rule.holds_at(at):
+                price, number, base_seen_at = rule.prices[kind], place, None
+                break
+        if price is not None:
+            yield {
+                "source": SOURCE,
+                "model_id": listed.model_id,
+                "price_kind": kind,
+                "unit": _unit(kind, seen.headline),
+                "price_text": price.text,
+                "price_usd": price.usd,
+                "price_status": price.status,
+                "rule_no": number,
+                "base_seen_at": base_seen_at,
+                "unknown_conditions": unknown or None,
+                "last_seen_at": listed.last_seen_at,
+                "next_seen_at": listed.next_seen_at,
+            }
+
+
+# --- summaries and announcements ------------------------------------------------------------------------------------
 
 
 def _summary(life: Life) -> Row:

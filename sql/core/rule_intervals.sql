@@ -24,7 +24,7 @@ told AS (
             CASE WHEN len(p.utc_days) > 0 THEN CAST(list_sort(p.utc_days) AS VARCHAR) ELSE '-' END,
             coalesce(CAST(p.unknown_conditions AS VARCHAR), '-'),
             p.price_status,
-            coalesce(CAST(p.price_usd AS VARCHAR), p.price_text)
+            CASE WHEN p.price_status = 'unreadable' THEN p.price_text ELSE coalesce(CAST(p.price_usd AS VARCHAR), '-') END
         ) AS meaning
     FROM runs AS r
     JOIN catalogue.core.price_rules AS p ON p.price_list_no = r.price_list_no

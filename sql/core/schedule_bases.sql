@@ -39,8 +39,9 @@ asked AS (
     JOIN catalogue.core.windows AS w ON w.price_list_no = c.new_price_list_no
 ),
 
+-- two snapshots of one instant are one sight
 sights AS (
-    SELECT r.model_no, k.price_kind, s.observed_at, v.price_list_no
+    SELECT DISTINCT r.model_no, k.price_kind, s.observed_at, v.price_list_no
     FROM affected_runs AS r
     JOIN (SELECT DISTINCT model_no, price_kind FROM asked) AS k ON k.model_no = r.model_no
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no

@@ -70,14 +70,14 @@ intervals AS (
     UNION ALL
     SELECT
         'price' AS what, source, model_no, price_kind, NULL AS rule_no, coalesce(price_text, price_status) AS price_text,
-        price_status || coalesce(CAST(price_usd AS VARCHAR), price_text, '') AS meaning, valid_from, valid_to,
+        price_status || CASE WHEN price_status = 'unreadable' THEN price_text ELSE coalesce(CAST(price_usd AS VARCHAR), '') END AS meaning, valid_from, valid_to,
         last_seen_at, known_from, known_to
     FROM catalogue.core.price_intervals
     UNION ALL
     SELECT
         'rule' AS what, source, model_no, price_kind, rule_no, price_text,
         concat_ws(
-            '|', price_status, coalesce(CAST(price_usd AS VARCHAR), price_text),
+            '|', price_status, CASE WHEN price_status = 'unreadable' THEN price_text ELSE CAST(price_usd AS VARCHAR) END,
             coalesce(CAST(min_prompt_tokens AS VARCHAR), '-'), coalesce(CAST(utc_start AS VARCHAR), '-'),
             coalesce(CAST(utc_end AS VARCHAR), '-'), coalesce(CAST(utc_days AS VARCHAR), '-'),
             coalesce(CAST(unknown_conditions AS VARCHAR), '-')

@@ -126,7 +126,7 @@ kinds AS (
 told AS (
     SELECT
         k.source, k.model_no, k.price_kind, w.rule_no, o.unknown_conditions, l.last_seen_at, l.next_seen_at,
-        coalesce(h.unit, b.unit, (
+        coalesce(h.unit, (
             SELECT max(r.unit) FROM rules AS r
             WHERE r.source = k.source AND r.model_no = k.model_no AND r.price_kind = k.price_kind
         )) AS unit,

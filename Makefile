@@ -8,7 +8,7 @@ UV ?= uv
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint serve bench docs lock clean
+.PHONY: help demo test lint serve bench torture docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ serve: $(INSTALLED) ## The Dagster UI and its daemon, with the daily schedule
 
 bench: $(INSTALLED) ## What loading and reading cost as history grows
 	@$(BIN)/python -m tests.benchmarks.run
+
+torture: $(INSTALLED) ## A thousand writers killed with -9 (ARGS="--kills 100" for fewer)
+	@$(BIN)/python -m tests.torture.run $(ARGS)
 
 .venv: $(INSTALLED) ## Install into .venv what every other target needs
 

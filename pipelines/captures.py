@@ -92,6 +92,13 @@ class RawStore:
         """The names of all packs, relative to ``root``, sorted."""
         return sorted(path.relative_to(self.root).as_posix() for path in self.root.glob("packs/*/*/*.tar.zst"))
 
+    def clear_leftovers(self) -> None:
+        """Remove half-written packs of processes that are gone."""
+        for path in self.root.glob("packs/*/*/.*.tmp"):
+            pid = path.name.split(".")[-2]
+            if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+                path.unlink(missing_ok=True)
+
     def write(self, captures: Sequence[Capture]) -> str:
         """Store up to :data:`PACK_SIZE` captures of one source durably, and name their pack.
 

@@ -6,6 +6,7 @@ Does not belong here: what runs.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,9 +51,19 @@ def prepare(settings: Settings) -> Path:
 
 @contextmanager
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance in Dagster's folder."""
-    with dg.DagsterInstance.from_config(str(prepare(settings))) as one:
-        yield one
+    """The instance in Dagster's folder. Raises :class:`CatalogueError` if its records cannot be written."""
+    folder = prepare(settings)
+    try:
+        with dg.DagsterInstance.from_config(str(folder)) as one:
+            yield one
+    except Exception as problem:
+        root: BaseException = problem
+        while root.__cause__ is not None or root.__context__ is not None:
+            root = root.__cause__ or root.__context__ or root
+        if isinstance(root, (sqlite3.Error, OSError)) and not isinstance(problem, CatalogueError):
+            why = root.strerror if isinstance(root, OSError) else root
+            raise CatalogueError(f"Dagster's records in {folder}/ cannot be written: {why}") from problem
+        raise
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Belongs here: whatever depends on the version of DuckDB. Does not belong here: a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+class NoDatabaseError(CatalogueError):
+    """A file is no database that this DuckDB can read."""
+
+
 def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """A connection in which the file at ``path`` is the database ``catalogue``, whatever the file is called."""
     # A commit is many statements over few rows: threads that wait for each other cost it a quarter of its time.
@@ -29,7 +34,9 @@ def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         connection.execute("USE catalogue")
     except duckdb.Error as problem:
         connection.close()
-        raise CatalogueError(f"{path} cannot be opened as a DuckDB database: {first_line(problem)}") from None
+        if _FILE_TROUBLE.search(str(problem)):
+            raise CatalogueError(in_words(problem)) from None
+        raise NoDatabaseError(f"{path} cannot be opened as a DuckDB database: {first_line(problem)}") from None
     return connection
 
 
@@ -70,6 +77,19 @@ def listed(connection: duckdb.DuckDBPyConnection, values: Sequence[str]) -> Iter
 def literal(text: str) -> str:
     """``text`` as SQL spells it, for statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def in_words(problem: Exception) -> str:
+    """What a DuckDB error says to the person whose disk is full: which file, and why; any other as it says it."""
+    found = _FILE_TROUBLE.search(str(problem))
+    if found is None:
+        return f"the ledger cannot be written: {first_line(problem)}"
+    return f"{found['path']} cannot be written: {found['why']}"
+
+
+_FILE_TROUBLE = re.compile(
+    r"[Cc]ould not (?:write|sync|fsync|truncate|open|create|move)[^\"]*\"(?P<path>[^\"]+)\"[^\n]*: (?P<why>[^:\n]+)"
+)
 
 
 def first_line(problem: Exception) -> str:

@@ -30,7 +30,7 @@ from pipelines.captures import Capture, RawStore, iso
 from pipelines.errors import CatalogueError, UsageError
 from pipelines.flatten import Flattener, Frames
 from pipelines.judgement import Limits
-from pipelines.ledger.connect import attach, first_line, listed, literal, rows
+from pipelines.ledger.connect import NoDatabaseError, attach, in_words, listed, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts, limits_of
 from pipelines.ledger.facts import append, append_provenance, known_ids
 from pipelines.ledger.published import PUBLISHED
@@ -137,16 +137,25 @@ class Ledger:
             self._replay()
             self._take_what_is_left()
             self._bring_limits()
+        except duckdb.Error as problem:
+            self._close()
+            raise CatalogueError(in_words(problem)) from problem
         except BaseException:
-            self.__exit__(None, None, None)
+            self._close()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+        if isinstance(error, duckdb.Error):
+            raise CatalogueError(in_words(error)) from error
+
+    def _close(self) -> None:
         if hasattr(self, "_connection"):
-            self._connection.close()
+            with suppress(duckdb.Error):  # what it could not write is in the journal
+                self._connection.close()
         self._lock.release()
 
     def _acquire(self) -> None:
@@ -167,7 +176,7 @@ class Ledger:
     def _open(self) -> None:
         try:
             self._connection = attach(self._path)
-        except CatalogueError as problem:
+        except NoDatabaseError as problem:
             raise CatalogueError(f"{problem}; `catalogue rebuild` makes it anew from the captures") from None
         try:
             prepare(self._connection)
@@ -451,7 +460,7 @@ class Ledger:
             self._connection.execute("COMMIT")
         except duckdb.Error as problem:
             self._roll_back()
-            raise CatalogueError(f"the ledger cannot be written: {first_line(problem)}") from problem
+            raise CatalogueError(in_words(problem)) from problem
         except BaseException:
             self._roll_back()
             raise
@@ -491,6 +500,7 @@ class Ledger:
                 path.unlink(missing_ok=True)
         for folder in self.warehouse.glob(f"{VERIFYING}*"):
             shutil.rmtree(folder, ignore_errors=True)
+        self.raw.clear_leftovers()
 
     def _replace_by_rebuild(self) -> None:
         """Put a ledger built anew in the place of the one that is there, whatever its state.

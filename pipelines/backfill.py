@@ -15,7 +15,8 @@ from typing import Self
 
 from pipelines.captures import PACK_SIZE, Capture
 from pipelines.errors import CatalogueError
-from pipelines.ledger.ledger import Ledger, Sighting, Verdict
+from pipelines.ledger.facts import Reading
+from pipelines.ledger.ledger import APPENDED_TOGETHER, Ledger, Sighting, Verdict, sift
 from pipelines.sources.archives import Archive, Unreadable
 
 
@@ -43,7 +44,7 @@ def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None
     """
     tally = Tally()
     with _Loading(ledger) as loading:
-        for batch in _batches(archive, tally, on_progress):
+        for batch in _one_ahead(_batches(archive, tally, on_progress)):
             loading.take(batch)
             on_progress(len(batch))
     tally.new, tally.known = len(loading.new), loading.taken - len(loading.new)
@@ -69,8 +70,25 @@ def _batches(archive: Archive, tally: Tally, on_progress: Callable[[int], None])
         yield batch
 
 
+def _one_ahead(batches: Iterator[list[Capture]]) -> Iterator[list[Capture]]:
+    """The same batches, of which the next is fetched and hashed while the last is worked on."""
+
+    def fetch() -> list[Capture]:
+        batch = next(batches, [])
+        for one in batch:
+            _ = one.snapshot_id  # is kept with the capture
+        return batch
+
+    with ThreadPoolExecutor(max_workers=1) as fetching:
+        coming = fetching.submit(fetch)
+        while batch := coming.result():
+            coming = fetching.submit(fetch)
+            yield batch
+
+
 class _Loading:
-    """Batches on their way: while one is being stored, the one before it, which is stored, is read.
+    """Batches on their way, three at a time: one is being stored, the one before it, which is stored, is read, and the
+    facts of the one before that are appended.
 
     A context manager, which commits what was stored: also where the archive breaks off half-way, for what it gave it
     gave. ``moment`` is the commit's.
@@ -81,8 +99,12 @@ class _Loading:
         self.new: dict[str, None] = {}
         self.moment: datetime | None = None
         self._ledger = ledger
-        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._known = ledger.snapshot_ids()
+        self._storing = ThreadPoolExecutor(max_workers=1)
+        self._appending = ThreadPoolExecutor(max_workers=1)
         self._being_stored: tuple[Future[str], list[Capture]] | None = None
+        self._readings: list[Reading] = []
+        self._being_appended: Future[None] | None = None
         self._packs: list[str] = []
         self._sightings: list[Sighting] = []
 
@@ -92,24 +114,40 @@ class _Loading:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._writer:
+        with self._appending, self._storing:
             if error is None or isinstance(error, CatalogueError):
                 self._read()
+                self._append()
+                self._wait()
                 self.moment = self._ledger.commit(self._packs, sightings=self._sightings)
 
     def take(self, batch: list[Capture]) -> None:
-        new, sightings = self._ledger.sift(batch, self.new.keys())
-        stored = self._writer.submit(self._ledger.raw.write, new) if new else None
+        new, seen_again = sift(batch, self._known)
+        stored = self._storing.submit(self._ledger.raw.write, new) if new else None
         self._read()
         self.taken += len(batch)
-        self._sightings += sightings
+        self._sightings += seen_again
         if stored is not None:
             self._being_stored = stored, new
-            self.new.update(dict.fromkeys(one.snapshot_id for one in new))
+            ids = [one.snapshot_id for one in new]
+            self._known.update(ids)
+            self.new.update(dict.fromkeys(ids))
 
     def _read(self) -> None:
         if self._being_stored is not None:
             (stored, captures), self._being_stored = self._being_stored, None
             pack = stored.result()
-            self._ledger.append(pack, captures)
             self._packs.append(pack)
+            self._readings.append(self._ledger.read(pack, captures))
+            if len(self._readings) == APPENDED_TOGETHER:
+                self._append()
+
+    def _append(self) -> None:
+        if self._readings:
+            self._wait()
+            self._being_appended = self._appending.submit(self._ledger.append_readings, self._readings)
+            self._readings = []
+
+    def _wait(self) -> None:
+        if self._being_appended is not None:
+            self._being_appended.result()

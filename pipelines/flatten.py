@@ -16,11 +16,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import orjson
 import polars as pl
+import pyarrow as pa
 
 from pipelines.pricing import PRICE_DIGITS, PRICE_SCALE, UNITS, Rule, number_key, read_price, split_pricing, unit_of
 
@@ -311,9 +312,10 @@ class Flattener:
 
 def _frame(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-    return pl.DataFrame(
-        [pl.Series(name, column, dtype) for (name, dtype), column in zip(schema.items(), columns, strict=True)]
-    )
+    # By way of Arrow, which reads lists and decimals many times faster than Polars does.
+    fields = pl.DataFrame(schema=schema).to_arrow().schema
+    arrays = [pa.array(column, field.type) for field, column in zip(fields, columns, strict=True)]
+    return cast(pl.DataFrame, pl.from_arrow(pa.Table.from_arrays(arrays, schema=fields)))
 
 
 def _read_model(content: bytes) -> dict[str, Any]:
@@ -661,7 +663,7 @@ def _is_number(value: Any) -> bool:
 
 def _price_numbers(pricing: Any) -> Iterator[Any]:
     """The numbers that stand where a price is expected: under any key of a price list, under a price kind of a rule."""
-    if isinstance(pricing, dict):
+    if isinstance(pricing, dict) and not set(map(type, pricing.values())) <= {str}:
         yield from (value for value in pricing.values() if _is_number(value))
         for rule in _rules_of(pricing):
             yield from (value for key, value in rule.items() if key in UNITS and _is_number(value))

@@ -7,7 +7,10 @@ Does not belong here: verdicts and history, which are derived (`derive`), transa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
 from pipelines.ledger.connect import listed, rows, select
+from pipelines.scopes import Scope
 
 GROUP_SIZE = 64
 """Captures told as differences from one keyframe; bounds what reading one listing costs."""
@@ -77,6 +81,55 @@ class Listings:
         return listings
 
 
+class Filed(NamedTuple):
+    """A capture that lies in a pack, as its facts tell of it.
+
+    ``listing`` is what it lists, None if it is no listing; only then ``body`` holds its bytes. ``provenance`` is JSON.
+    """
+
+    pack: str
+    snapshot_id: str
+    scope: Scope
+    observed_at: datetime
+    sha256: str
+    size_bytes: int
+    origin: str
+    provenance: str
+    listing: Listing | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The captures of a pack, read and not yet appended. ``frames`` are of its listings, None without any."""
+
+    filed: Sequence[Filed]
+    frames: Frames | None
+
+
+def read(pack: str, captures: Sequence[Capture], frames: Frames | None) -> Reading:
+    """What is to be appended of ``captures``, which lie in ``pack``; ``frames`` are those of its listings, in order."""
+    listings = iter(frames.listings if frames else ())
+    filed = []
+    for one in captures:
+        is_listing = one.scope.kind != "other"
+        filed.append(
+            Filed(
+                pack,
+                one.snapshot_id,
+                one.scope,
+                one.observed_at,
+                one.sha256,
+                len(one.body),
+                one.origin,
+                orjson.dumps(dict(one.provenance)).decode(),
+                next(listings) if is_listing else None,
+                b"" if is_listing else one.body,
+            )
+        )
+    return Reading(filed, frames)
+
+
 def known_ids(connection: duckdb.DuckDBPyConnection, snapshot_ids: Sequence[str]) -> set[str]:
     """Those of ``snapshot_ids`` that are in the ledger."""
     with listed(connection, snapshot_ids) as asked:
@@ -87,38 +140,42 @@ def known_ids(connection: duckdb.DuckDBPyConnection, snapshot_ids: Sequence[str]
     return {snapshot_id for (snapshot_id,) in found}
 
 
-def append(
-    connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], frames: Frames | None, pack: str
-) -> None:
-    """Append the facts of ``captures``, which lie in ``pack``; those that are there already add only where they came
-    from.
+def append(connection: duckdb.DuckDBPyConnection, readings: Sequence[Reading]) -> None:
+    """Append the facts of packs, in their order; captures that are there already add only where they came from.
 
-    ``frames`` are those of the listings among them, in order; None if there are none.
+    All numbers count in the order in which things are met, so that it makes no difference which packs are appended
+    together.
     """
-    listings = iter(frames.listings if frames else ())
-    told = [(one, next(listings) if one.scope.kind != "other" else None) for one in captures]
-    known = known_ids(connection, [one.snapshot_id for one in captures])
-    new: dict[str, tuple[Capture, Listing | None]] = {}
-    for one, listing in sorted(told, key=lambda pair: (pair[0].observed_at, pair[0].sha256)):
-        if one.snapshot_id not in known:
-            new.setdefault(one.snapshot_id, (one, listing))
+    filed = [one for reading in readings for one in reading.filed]
+    known = known_ids(connection, [one.snapshot_id for one in filed])
+    new: dict[str, Filed] = {}
+    for reading in readings:
+        for one in sorted(reading.filed, key=lambda each: (each.observed_at, each.sha256)):
+            if one.snapshot_id not in known:
+                new.setdefault(one.snapshot_id, one)
     if new:
-        numbers = _append_captures(connection, [one for one, _ in new.values()], pack)
-        if frames is not None:
+        numbered = _append_captures(connection, list(new.values()))
+        frames = [reading.frames for reading in readings if reading.frames is not None]
+        if frames:
             _append_distinct(connection, frames)
-            _append_listings(connection, list(zip(numbers, new.values(), strict=True)), frames)
-    append_provenance(
-        connection, [(one.snapshot_id, one.origin, orjson.dumps(dict(one.provenance)).decode()) for one in captures]
-    )
+            _append_listings(connection, numbered)
+    sightings: dict[tuple[str, str], str] = {}
+    for reading in readings:
+        for one in sorted(reading.filed, key=lambda each: each.provenance):
+            sightings.setdefault((one.snapshot_id, one.origin), one.provenance)
+    append_provenance(connection, [(*place, provenance) for place, provenance in sightings.items()])
 
 
-def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[Capture], pack: str) -> list[int]:
+def _append_captures(connection: duckdb.DuckDBPyConnection, filed: Sequence[Filed]) -> list[tuple[int, Filed]]:
     first = rows(connection, "SELECT coalesce(max(capture_no), 0) + 1 FROM catalogue.raw.captures")[0][0]
-    numbers = list(range(first, first + len(captures)))
+    numbered = list(enumerate(filed, start=first))
     table = pl.DataFrame(
         [
-            (no, c.snapshot_id, c.scope.source, c.scope.name, c.scope.kind, c.observed_at, c.sha256, len(c.body), pack)
-            for no, c in zip(numbers, captures, strict=True)
+            (
+                *(no, one.snapshot_id, one.scope.source, one.scope.name, one.scope.kind),
+                *(one.observed_at, one.sha256, one.size_bytes, one.pack),
+            )
+            for no, one in numbered
         ],
         schema={
             "capture_no": pl.Int32,
@@ -134,7 +191,7 @@ def _append_captures(connection: duckdb.DuckDBPyConnection, captures: Sequence[C
         orient="row",
     )
     _insert(connection, "raw.captures", table)
-    return numbers
+    return numbered
 
 
 def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence[tuple[str, str, str]]) -> None:
@@ -155,36 +212,33 @@ def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence
 _NEW_MODEL_IDS = """
 INSERT INTO catalogue.core.model_ids
 SELECT
-    (SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids) + row_number() OVER (ORDER BY model_id),
+    (SELECT coalesce(max(model_no), 0) FROM catalogue.core.model_ids) + row_number() OVER (ORDER BY place),
     model_id
-FROM (SELECT DISTINCT model_id FROM new_models)
+FROM (SELECT model_id, min(place) AS place FROM new_models GROUP BY model_id)
 ANTI JOIN catalogue.core.model_ids AS known USING (model_id)
 """
 
 _NEW_STATES = """
 INSERT INTO catalogue.core.states
 SELECT
-    (SELECT coalesce(max(state_no), 0) FROM catalogue.core.states) + row_number() OVER (ORDER BY state_key),
-    * EXCLUDE (place)
-FROM (
-    SELECT
-        CAST(state_key AS UUID) AS state_key, CAST(meaning_key AS UUID) AS meaning_key,
-        * EXCLUDE (model_key, state_key, meaning_key, price_list_key, rules_key, outputs_text),
-        row_number() OVER (PARTITION BY state_key ORDER BY model_key) AS place
-    FROM new_models
-) AS distinct_states
-ANTI JOIN catalogue.core.states AS known ON known.state_key = distinct_states.state_key
-WHERE place = 1
+    (SELECT coalesce(max(state_no), 0) FROM catalogue.core.states) + row_number() OVER (ORDER BY place),
+    CAST(state_key AS UUID), CAST(meaning_key AS UUID),
+    * EXCLUDE (place, model_key, state_key, meaning_key, price_list_key, rules_key, outputs_text)
+FROM new_models AS m
+ANTI JOIN catalogue.core.states AS known ON known.state_key = CAST(m.state_key AS UUID)
+WHERE place IN (SELECT min(place) FROM new_models GROUP BY state_key)
 """
 
 _NEW_PRICE_LISTS = """
 INSERT INTO catalogue.core.price_lists
 SELECT
-    (SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists)
-    + row_number() OVER (ORDER BY price_list_key),
-    *
+    (SELECT coalesce(max(price_list_no), 0) FROM catalogue.core.price_lists) + row_number() OVER (ORDER BY place),
+    price_list_key, rules_key
 FROM (
-    SELECT DISTINCT CAST(price_list_key AS UUID) AS price_list_key, CAST(rules_key AS UUID) AS rules_key FROM new_models
+    SELECT CAST(price_list_key AS UUID) AS price_list_key, CAST(any_value(rules_key) AS UUID) AS rules_key,
+        min(place) AS place
+    FROM new_models
+    GROUP BY price_list_key
 )
 ANTI JOIN catalogue.core.price_lists AS known USING (price_list_key)
 """
@@ -200,7 +254,7 @@ WHERE l.price_list_no > ?
 _NEW_VERSIONS = """
 INSERT INTO catalogue.core.versions
 SELECT
-    (SELECT coalesce(max(version_no), 0) FROM catalogue.core.versions) + row_number() OVER (ORDER BY m.model_key),
+    (SELECT coalesce(max(version_no), 0) FROM catalogue.core.versions) + row_number() OVER (ORDER BY m.place),
     CAST(m.model_key AS UUID), i.model_no, s.state_no, l.price_list_no, m.outputs_text
 FROM new_models AS m
 JOIN catalogue.core.model_ids AS i ON i.model_id = m.model_id
@@ -217,11 +271,12 @@ WHERE v.version_no > ?
 """
 
 
-def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Frames) -> None:
-    """Model ids, states, price lists and versions that were never seen before."""
-    if frames.models.is_empty():
+def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Sequence[Frames]) -> None:
+    """Model ids, states, price lists and versions that were never seen before, numbered in the order of sight."""
+    models = pl.concat([one.models for one in frames]).with_row_index("place")
+    if models.is_empty():
         return
-    connection.register("batch_models", frames.models)
+    connection.register("batch_models", models)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE new_models AS SELECT m.* FROM batch_models AS m "
         "ANTI JOIN catalogue.core.versions AS v ON v.version_key = CAST(m.model_key AS UUID)"
@@ -236,21 +291,18 @@ def _append_distinct(connection: duckdb.DuckDBPyConnection, frames: Frames) -> N
     )[0]
     for statement in (_NEW_MODEL_IDS, _NEW_STATES, _NEW_PRICE_LISTS, _NEW_VERSIONS):
         connection.execute(statement)
-    for table, frame in (("prices", frames.prices), ("price_rules", frames.price_rules)):
-        connection.register("new_prices", frame)
+    prices = {"prices": [one.prices for one in frames], "price_rules": [one.price_rules for one in frames]}
+    for table, parts in prices.items():
+        connection.register("new_prices", pl.concat(parts))
         connection.execute(_NEW_PRICES.format(table=table, frame="new_prices"), [last_list])
         connection.unregister("new_prices")
-    connection.register("new_fields", frames.unknown_fields)
+    connection.register("new_fields", pl.concat([one.unknown_fields for one in frames]))
     connection.execute(_NEW_UNKNOWN_FIELDS, [last_version])
     connection.unregister("new_fields")
 
 
-def _append_listings(
-    connection: duckdb.DuckDBPyConnection,
-    captures: Sequence[tuple[int, tuple[Capture, Listing | None]]],
-    frames: Frames,
-) -> None:
-    keys = {key for listing in frames.listings for key in listing.model_keys}
+def _append_listings(connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, Filed]]) -> None:
+    keys = {key for _, one in captures if one.listing for key in one.listing.model_keys}
     with listed(connection, sorted(keys)) as asked:
         versions = {
             key: (model_no, version_no)
@@ -264,15 +316,16 @@ def _append_listings(
     models = reader.models
     open_groups: dict[str, _Group] = {}
     listings, parts, fields = [], [], []
-    for number, (capture, listing) in captures:
+    for number, one in captures:
+        listing = one.listing
         if listing is None:
             continue
         keyframe = None
         if not any(defect.is_fatal for defect in listing.defects):
-            group = open_groups.get(capture.scope.name) or _last_group(connection, reader, capture.scope.name, models)
+            group = open_groups.get(one.scope.name) or _last_group(connection, reader, one.scope.name, models)
             if group is None or group.size >= GROUP_SIZE:
                 group = _Group(number, 0, np.zeros(models + 1, np.int32))
-            open_groups[capture.scope.name] = group
+            open_groups[one.scope.name] = group
             parts.append(group.add(number, [versions[key] for key in listing.model_keys]))
             keyframe = group.keyframe_no
         defects = orjson.dumps([{"code": d.code, "reason": d.reason, "is_fatal": d.is_fatal} for d in listing.defects])

@@ -32,7 +32,7 @@ from pipelines.flatten import Flattener, Frames
 from pipelines.judgement import Limits
 from pipelines.ledger.connect import NoDatabaseError, attach, in_words, listed, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts, limits_of
-from pipelines.ledger.facts import append, append_provenance, known_ids
+from pipelines.ledger.facts import Reading, append, append_provenance, known_ids, read
 from pipelines.ledger.published import PUBLISHED
 from pipelines.ledger.schema import EarlierSchemaError, prepare
 
@@ -45,6 +45,9 @@ OnPack = Callable[[int, int], None]
 def silent(done: int, total: int) -> None:
     """An :data:`OnPack` that nobody watches."""
 
+
+APPENDED_TOGETHER = 8
+"""Packs of which the facts go to DuckDB at once: a statement costs the same for one row as for a thousand."""
 
 VERIFYING = ".verify-"
 """How the names of folders begin in which a ledger is built to compare with."""
@@ -75,6 +78,16 @@ class Sighting:
     snapshot_id: str
     origin: str
     provenance: str
+
+
+def sift(captures: Sequence[Capture], known: Collection[str]) -> tuple[list[Capture], list[Sighting]]:
+    """Those of ``captures`` whose snapshot_id is not in ``known``, each once; where the others were seen."""
+    new: dict[str, Capture] = {}
+    seen_again = []
+    for one in captures:
+        if one.snapshot_id in known or new.setdefault(one.snapshot_id, one) is not one:
+            seen_again.append(Sighting(one.snapshot_id, one.origin, json.dumps(dict(one.provenance))))
+    return list(new.values()), seen_again
 
 
 class Stored(NamedTuple):
@@ -203,34 +216,37 @@ class Ledger:
 
         They have no consequence until a commit takes the pack, be it the one that catches up at the next opening.
         """
-        new, sightings = self.sift(captures)
+        new, seen_again = sift(captures, known_ids(self._connection, [one.snapshot_id for one in captures]))
         packs = [self.raw.write(new)] if new else []
         for pack in packs:
             self.append(pack, new)
-        return Stored(packs, [one.snapshot_id for one in new], sightings)
+        return Stored(packs, [one.snapshot_id for one in new], seen_again)
 
-    def sift(
-        self, captures: Sequence[Capture], met: Collection[str] = frozenset()
-    ) -> tuple[list[Capture], list[Sighting]]:
-        """Those of ``captures`` that are neither in the ledger nor, by their snapshot_id, in ``met``; of the others
-        where they came from, if it is another place than before."""
-        first: dict[str, Capture] = {}
-        for one in captures:
-            first.setdefault(one.snapshot_id, one)
-        known = known_ids(self._connection, list(first)).union(met)
-        seen_again = [one for one in captures if one.snapshot_id in known or one is not first[one.snapshot_id]]
-        return [one for one in first.values() if one.snapshot_id not in known], self._new_origins(seen_again)
+    def snapshot_ids(self) -> set[str]:
+        """Of all captures in the ledger."""
+        return {snapshot_id for (snapshot_id,) in self.rows("SELECT snapshot_id FROM catalogue.raw.captures")}
 
-    def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
-        """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
-        self._refuse_if_behind()
+    def read(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> Reading:
+        """What is to be appended of a pack.
+
+        Touches no database, so that meanwhile another thread may append what was read before.
+        """
         taken = self.raw.read(pack) if captures is None else captures
         listings = [one.body for one in taken if one.scope.kind != "other"]
         if frames is None and listings:
             frames = self._flattener.flatten(listings)
+        return read(pack, taken, frames)
+
+    def append(self, pack: str, captures: Sequence[Capture] | None = None, frames: Frames | None = None) -> None:
+        """Append the facts of a pack, without any consequence yet; once is enough, twice does no harm."""
+        self.append_readings([self.read(pack, captures, frames)])
+
+    def append_readings(self, readings: Sequence[Reading]) -> None:
+        """Append the facts of packs that were read, in that order, and as :meth:`append` does."""
+        self._refuse_if_behind()
         try:
             with self._transaction():
-                append(self._connection, taken, frames, pack)
+                append(self._connection, readings)
         except BaseException:
             self._flattener = Flattener()  # what it has met is not in the ledger
             raise
@@ -244,12 +260,14 @@ class Ledger:
     ) -> datetime | None:
         """Derive what follows from appended facts and ``decisions``; the moment at which it became known, if anything.
 
-        ``decisions`` are {snapshot_id, decision: accept|reject, reason}. ``limits`` hold from this commit on.
+        ``decisions`` are {snapshot_id, decision: accept|reject, reason}. Of ``sightings`` only those count that tell of
+        another place than those known. ``limits`` hold from this commit on.
         """
-        if not (packs or decisions or sightings or limits):
-            return None
         self._refuse_if_behind()
         self._append_missing(packs)
+        sightings = self._new_origins(sightings)
+        if not (packs or decisions or sightings or limits):
+            return None
         for decision in decisions:
             if decision["reason"].encode("utf-8", "replace").decode() != decision["reason"]:
                 raise UsageError("the reason is not written in UTF-8")
@@ -385,9 +403,7 @@ class Ledger:
         missed = self.raw.journal.entries(after=self._latest_commit())
         total, done = sum(len(entry["packs"]) for entry in missed), itertools.count(1)
         for entry in missed:
-            for pack in entry["packs"]:
-                self._append_missing([pack])
-                self._on_pack(next(done), total)
+            self._append_missing(entry["packs"], lambda: self._on_pack(next(done), total))
             with self._transaction():
                 self._apply(entry)
 
@@ -395,20 +411,29 @@ class Ledger:
         """Commit the packs that no commit took and that nobody has in hand: their process was killed."""
         taken = {pack for (pack,) in self.rows("SELECT pack FROM catalogue.core.packs")}
         left = [pack for pack in self.raw.packs() if pack not in taken | self._in_hand]
-        for number, pack in enumerate(left, start=1):
-            self._append_missing([pack])
-            self._on_pack(number, len(left))
+        done = itertools.count(1)
+        self._append_missing(left, lambda: self._on_pack(next(done), len(left)))
         self._committed_at_opening(self.commit(left))
 
-    def _append_missing(self, packs: Sequence[str]) -> None:
-        """Append those of ``packs`` that are not: a pack's facts are appended together or not at all."""
+    def _append_missing(self, packs: Sequence[str], on_pack: Callable[[], None] = lambda: None) -> None:
+        """Append those of ``packs`` that are not: a pack's facts are appended together or not at all.
+
+        ``on_pack`` is called for each, be it missing or not.
+        """
         with listed(self._connection, packs) as asked:
             found = self.rows(
                 f"SELECT DISTINCT pack FROM catalogue.raw.captures WHERE pack IN (SELECT value FROM {asked})"
             )
+        readings: list[Reading] = []
         for pack in packs:
             if (pack,) not in found:
-                self.append(pack)
+                readings.append(self.read(pack))
+            if len(readings) == APPENDED_TOGETHER:
+                self.append_readings(readings)
+                readings.clear()
+            on_pack()
+        if readings:
+            self.append_readings(readings)
 
     def _committed_at_opening(self, moment: datetime | None) -> None:
         if moment is not None:
@@ -435,9 +460,11 @@ class Ledger:
         now, latest = datetime.now(UTC), self._latest_commit()
         return now if latest is None else max(now, latest + timedelta(microseconds=1))
 
-    def _new_origins(self, captures: Sequence[Capture]) -> list[Sighting]:
-        """Those of ``captures``, all in the ledger, that came in a way in which they had not come before."""
-        with listed(self._connection, [one.snapshot_id for one in captures]) as asked:
+    def _new_origins(self, sightings: Sequence[Sighting]) -> list[Sighting]:
+        """Those of ``sightings``, all of captures in the ledger, that tell of an origin for the first time."""
+        if not sightings:
+            return []
+        with listed(self._connection, [one.snapshot_id for one in sightings]) as asked:
             known = set(
                 self.rows(
                     "SELECT c.snapshot_id, p.origin FROM catalogue.raw.provenance AS p "
@@ -446,10 +473,9 @@ class Ledger:
                 )
             )
         found: dict[tuple[str, str], Sighting] = {}
-        for one in captures:
+        for one in sightings:
             if (one.snapshot_id, one.origin) not in known:
-                sighting = Sighting(one.snapshot_id, one.origin, json.dumps(dict(one.provenance)))
-                found.setdefault((one.snapshot_id, one.origin), sighting)
+                found.setdefault((one.snapshot_id, one.origin), one)
         return list(found.values())
 
     @contextmanager

@@ -8,10 +8,10 @@ UV ?= uv
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint serve bench torture docs lock clean
+.PHONY: help demo test lint serve bench bench-peers torture docs lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## Ninety simulated days through the whole product, in under a minute
 	@$(BIN)/catalogue demo
@@ -27,8 +27,11 @@ lint: $(INSTALLED) ## ruff and mypy
 serve: $(INSTALLED) ## The Dagster UI and its daemon, with the daily schedule
 	@$(BIN)/catalogue serve
 
-bench: $(INSTALLED) ## What loading and reading cost as history grows
-	@$(BIN)/python -m tests.benchmarks.run
+bench: $(INSTALLED) ## What loading, reading and keeping cost; writes the README's table (ARGS="--only reading" for some)
+	@$(BIN)/python -m tests.benchmarks.run $(ARGS)
+
+bench-peers: $(INSTALLED) ## The same input through other programs, each in an environment of its own
+	@$(BIN)/python -m tests.benchmarks.run --peers $(ARGS)
 
 torture: $(INSTALLED) ## A thousand writers killed with -9 (ARGS="--kills 100" for fewer)
 	@$(BIN)/python -m tests.torture.run $(ARGS)
@@ -55,5 +58,5 @@ lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean: ## Remove .venv and what tools leave behind; the warehouse stays
-	@rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-peers .benchmarks dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

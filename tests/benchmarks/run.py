@@ -1,148 +1,112 @@
-"""What loading and reading cost, as ratios against named baselines in the same run. Run by `make bench`.
+"""Measuring all of it, or some. Run by `make bench` and `make bench-peers`.
 
-Belongs here: measurements. Does not belong here: tests; nothing fails for being slow.
+Belongs here: the command line, which families there are. Does not belong here: measurements; nothing fails for being
+slow, but a measurement that does not work fails the run.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import orjson
+from rich.console import Console
 
-from pipelines.backfill import backfill
-from pipelines.captures import Capture
-from pipelines.demo.catalogue import SimulatedCatalogue
-from pipelines.ledger.ledger import Ledger
-from pipelines.scopes import ALL_MODELS, TEXT_MODELS
-from pipelines.sources.archives import open_archive
+from tests.benchmarks import machine, profiles, report
+from tests.benchmarks.measure import FEWEST_ROUNDS, Bar, Family, Plan, as_family
 
-ROUNDS = 5
-BUNDLE = Path(
-    os.environ.get("CATALOGUE_BUNDLE", Path(__file__).resolve().parents[3] / "shared/openrouter-models.bundle")
-)
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = Path(os.environ.get("CATALOGUE_BUNDLE", ROOT.parent / "shared" / "openrouter-models.bundle"))
+RESULTS = ROOT / ".benchmarks" / "results.json"
 
-
-def median_seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
-    """The median of ``rounds`` runs after one that does not count."""
-    work()
-    times = []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
+FAMILIES = ("importing", "sizes", "daily", "reading", "ten_years", "processes")
+PEERS = ("others",)
+BLOCKS = {"benchmarks": FAMILIES, "peers": PEERS}
+"""The blocks of the README and the families whose bars each of them shows."""
 
 
-@contextmanager
-def empty_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+def family(name: str) -> Family:
+    """The module of that name, with its ``BARS`` and ``measure``."""
+    return as_family(importlib.import_module(f"tests.benchmarks.{name}"))
 
 
-def floor_of_an_import() -> None:
-    """The least that an import can cost: clone, read every version, parse it, all in this process."""
-    with empty_folder() as folder:
-        git = ["git", "--git-dir", str(folder)]
-        subprocess.run(["git", "clone", "--quiet", "--bare", str(BUNDLE), str(folder)], check=True)
-        commits = subprocess.run([*git, "rev-list", "main"], check=True, capture_output=True, text=True).stdout.split()
-        asked = "".join(f"{commit}:models.json\n" for commit in commits).encode()
-        answer = subprocess.run([*git, "cat-file", "--batch"], input=asked, check=True, capture_output=True).stdout
-        place = 0
-        for _ in commits:
-            end = answer.index(b"\n", place)
-            size = int(answer[place:end].split()[2])
-            orjson.loads(answer[end + 1 : end + 1 + size])
-            place = end + size + 2
+def bars_of(names: Sequence[str]) -> list[Bar]:
+    """The bars of families, in the order in which the README shows them."""
+    return [bar for name in names for bar in family(name).BARS]
 
 
-def import_the_bundle() -> None:
-    with (
-        empty_folder() as folder,
-        Ledger(folder) as ledger,
-        open_archive(BUNDLE, scope=TEXT_MODELS, member="models.json") as archive,
-    ):
-        backfill(archive, ledger)
-        ledger.publish()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, show, keep, and write the README where the figures are fit for it."""
+    asked = _parser().parse_args(arguments)
+    if asked.profile:
+        return profiles.show(asked.profile, BUNDLE)
+    block = "peers" if asked.peers else "benchmarks"
+    names = asked.only or list(BLOCKS[block])
+    console = Console(width=200 if not sys.stdout.isatty() else None)
+    here = machine.description()
+    console.print(f"{here}\nmedians of {asked.rounds} runs after one that does not count\n", highlight=False)
+    is_fit = asked.rounds >= FEWEST_ROUNDS and not asked.small
+    results = report.Results.read(asked.results, here) if is_fit else report.Results(here, {}, {})
+    for name in names:
+        results = _measured(name, asked, results, console)
+        if is_fit:
+            results.write(asked.results)
+    if asked.readme and is_fit:
+        _write_readme(asked.readme, results)
+        console.print(f"\n{asked.results} and {asked.readme} hold these figures.")
+    else:
+        console.print("\nThe README stays as it is.")
+    return 0
 
 
-def one_more_snapshot(days: int) -> float:
-    """Median seconds for one more day on a history of ``days`` simulated days, up to the commit."""
-    simulated = SimulatedCatalogue(models=300, days=days + ROUNDS + 1)
-    taken = [
-        Capture(ALL_MODELS, at, simulated.listing(at, output_modalities="all"), "live")
-        for at in (simulated.start + timedelta(days=day) for day in range(days + ROUNDS + 1))
-    ]
-    with empty_folder() as folder, Ledger(folder) as ledger:
-        for first in range(0, days, 64):
-            ledger.load(taken[first : min(first + 64, days)])
-        rest = iter(taken[days:])
-        return median_seconds(lambda: ledger.load([next(rest)]))
+def _parser() -> argparse.ArgumentParser:
+    known = [name for names in BLOCKS.values() for name in names]
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure against named baselines, in one run.")
+    parser.add_argument("--only", nargs="+", choices=known, metavar="NAME", help=f"some of: {', '.join(known)}")
+    parser.add_argument("--peers", action="store_true", help="measure against other programs")
+    parser.add_argument("--rounds", type=int, default=FEWEST_ROUNDS, help="runs that count (fewer than 5: no README)")
+    parser.add_argument("--small", action="store_true", help="small histories, to see that it works (no README)")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="where the table is written")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures are kept")
+    parser.add_argument("--versions", default="all", help="how many of the last ones git-history replays")
+    parser.add_argument("--profile", choices=profiles.SUBJECTS, help="show where the time goes instead")
+    return parser
 
 
-PRICE_HISTORY_FROM_EVERY_OBSERVATION = """
-SELECT * FROM (
-    SELECT *, lag(price_usd) OVER (PARTITION BY model_no, price_kind ORDER BY observed_at) AS before FROM log
-) WHERE price_usd IS DISTINCT FROM before
-"""
+def _measured(name: str, asked: argparse.Namespace, results: report.Results, console: Console) -> report.Results:
+    measured = family(name)
+    today = datetime.now(UTC).date().isoformat()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        plan = Plan(
+            asked.rounds,
+            Path(folder),
+            BUNDLE if BUNDLE.exists() else None,
+            asked.small,
+            None if asked.versions == "all" else int(asked.versions),
+            lambda sentence: print(f"{name}: {sentence}", file=sys.stderr, flush=True),
+        )
+        for finding in measured.measure(plan):
+            results = results.plus(finding, today)
+            if finding.parts:
+                console.print(report.parts_for_terminal(finding))
+    console.print(report.for_terminal(measured.BARS, results))
+    return results
 
 
-def reading() -> tuple[float, float]:
-    """Seconds to read `price_history` whole, and to find the same changes in a log of every observed price."""
-    with empty_folder() as folder:
-        with (
-            Ledger(folder) as ledger,
-            open_archive(BUNDLE, scope=TEXT_MODELS, member="models.json") as archive,
-        ):
-            backfill(archive, ledger)
-            ledger.publish()
-        with duckdb.connect(str(folder / "catalogue.duckdb"), read_only=True) as catalogue:
-            catalogue.execute(
-                "CREATE TEMP TABLE log AS SELECT r.model_no, p.price_kind, p.price_usd, a.observed_at "
-                "FROM core.runs AS r JOIN core.accepted AS a ON a.observed_at >= r.valid_from "
-                "AND (r.valid_to IS NULL OR a.observed_at < r.valid_to) "
-                "JOIN core.versions AS v ON v.version_no = r.version_no "
-                "JOIN core.prices AS p ON p.price_list_no = v.price_list_no WHERE r.known_to IS NULL"
-            )
-            read = median_seconds(lambda: catalogue.sql("FROM marts.price_history").to_arrow_table())
-            scan = median_seconds(lambda: catalogue.sql(PRICE_HISTORY_FROM_EVERY_OBSERVATION).to_arrow_table())
-    return read, scan
-
-
-def main() -> None:
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}"
-    )
-    print(f"medians of {ROUNDS} runs after one that does not count\n")
-    print(f"{'what':44} {'seconds':>8}  {'baseline':44} {'seconds':>8} {'ratio':>6}")
-
-    def show(what: str, seconds: float, baseline: str, against: float) -> None:
-        print(f"{what:44} {seconds:8.3f}  {baseline:44} {against:8.3f} {seconds / against:6.2f}", flush=True)
-
-    small, large = one_more_snapshot(60), one_more_snapshot(600)
-    show("one more day on 600 simulated days", large, "one more day on 60 simulated days", small)
-    if not BUNDLE.exists():
-        print(f"no bundle at {BUNDLE}: set CATALOGUE_BUNDLE to measure the import and the marts", file=sys.stderr)
-        return
-    show(
-        "import of the bundle",
-        median_seconds(import_the_bundle),
-        "clone, cat-file, parse",
-        median_seconds(floor_of_an_import),
-    )
-    read, scan = reading()
-    show("price_history, whole", read, "the same from every observation (LAG)", scan)
+def _write_readme(path: Path, results: report.Results) -> None:
+    """Write the blocks of which the results hold anything; the others keep the figures of an earlier run."""
+    text = path.read_text(encoding="utf-8")
+    for block, names in BLOCKS.items():
+        bars = bars_of(names)
+        if any(bar.key in results.findings for bar in bars):
+            text = report.between_marks(text, block, report.in_markdown(bars, results))
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -24,20 +24,33 @@ from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
 from pipelines.ledger.schema import derivations
 
-_DERIVED_FROM_RUNS = (
-    "spells",
-    "state_intervals",
-    "price_intervals",
-    "rule_intervals",
-    "rule_changes",
-    "schedule_bases",
-    "price_changes",
-    "price_rule_changes",
-    "attribute_changes",
-)
-"""In the order in which they read each other."""
+_FOLLOWING = {
+    "has_other_spells": ("spells",),
+    "has_other_states": ("state_intervals", "attribute_changes"),
+    "has_other_prices": (
+        "price_intervals",
+        "rule_intervals",
+        "rule_changes",
+        "schedule_bases",
+        "price_changes",
+        "price_rule_changes",
+    ),
+}
+"""By the column of `altered_models` that tells which models they concern; each may read those before it."""
+
+_OF_RULES = {"rule_intervals", "rule_changes", "schedule_bases", "price_rule_changes"}
+"""Hold nothing of models that never had rules."""
 
 _NOT_STORED = {"rule_changes", "schedule_bases"}
+
+_OF_INTERVALS = {"attribute_changes": "state_intervals"}
+"""Tables of which a row tells of the beginning of one interval, and follows from no other row of that other table."""
+
+_NO_BASES = """
+CREATE OR REPLACE TEMP TABLE fresh_schedule_bases (
+    model_no INTEGER, price_kind VARCHAR, changed_at TIMESTAMPTZ, price_list_no INTEGER, price_usd DECIMAL(38, 24)
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None
     derive_verdicts(connection, recorded_at, listings)
     for altered in _altered_sources(connection):
         _derive_runs(connection, listings, models, altered)
-        _derive_from_runs(connection)
+        _derive_from_runs(connection, altered)
 
 
 # --- verdicts -------------------------------------------------------------------------------------------------------
@@ -192,7 +205,7 @@ QUALIFY row_number() OVER (PARTITION BY r.model_no ORDER BY r.valid_from DESC) =
 
 
 def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, altered: _Altered) -> None:
-    """The runs from the first altered instant on; `affected` holds the models of which any differs."""
+    """The runs from the first altered instant on."""
     source, since = altered.source, altered.since
     versions = select(connection, "SELECT version_no, outputs_text FROM catalogue.core.versions")
     numbers = versions["version_no"].to_numpy()
@@ -220,31 +233,6 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     connection.unregister("replayed")
     connection.unregister("touched")
     _reconcile(connection, "runs")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE affected AS "
-        "SELECT DISTINCT model_no FROM catalogue.core.runs AS r, commit_time AS t "
-        "WHERE r.source = ? AND (r.known_from = t.recorded_at OR r.known_to = t.recorded_at)",
-        [source],
-    )
-    connection.execute(
-        # What a late snapshot shows outside a schedule's windows bears on later changes, even where no run changes.
-        "INSERT INTO affected SELECT DISTINCT r.model_no FROM catalogue.core.runs AS r "
-        "JOIN catalogue.core.versions AS v ON v.version_no = r.version_no "
-        "JOIN catalogue.core.price_rules AS p ON p.price_list_no = v.price_list_no "
-        "WHERE r.known_to IS NULL AND r.source = $source "
-        "AND (r.valid_to IS NULL OR r.valid_to > make_timestamptz($since)) AND EXISTS (SELECT 1 "
-        "FROM catalogue.core.accepted WHERE source = $source AND observed_at > make_timestamptz($since)) "
-        "AND (p.utc_start IS NOT NULL OR p.utc_end IS NOT NULL OR p.utc_days IS NOT NULL) "
-        "AND r.model_no NOT IN (SELECT model_no FROM affected)",
-        {"source": source, "since": since},
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "
-        "FROM catalogue.core.runs AS r SEMI JOIN affected AS a ON a.model_no = r.model_no "
-        "WHERE r.known_to IS NULL AND r.source = ?",
-        [source],
-    )
-    connection.execute("CREATE OR REPLACE TEMP TABLE altered_source AS SELECT CAST(? AS VARCHAR) AS source", [source])
 
 
 def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int) -> Catalogue:
@@ -279,14 +267,55 @@ def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, 
 # --- what follows from runs -----------------------------------------------------------------------------------------
 
 
-def _derive_from_runs(connection: duckdb.DuckDBPyConnection) -> None:
-    for name in _DERIVED_FROM_RUNS:
+_ALTERED_INTERVALS = """
+CREATE OR REPLACE TEMP TABLE altered_intervals AS
+SELECT DISTINCT i.model_no, i.valid_from
+FROM catalogue.core.{table} AS i
+JOIN commit_time AS t ON i.known_from = t.recorded_at OR i.known_to = t.recorded_at
+WHERE i.source = (SELECT source FROM altered_source)
+"""
+
+
+def _derive_from_runs(connection: duckdb.DuckDBPyConnection, altered: _Altered) -> None:
+    """What follows from runs, for just those models of which the runs changed in what it follows from."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE altered_source AS "
+        "SELECT CAST(? AS VARCHAR) AS source, make_timestamptz(?) AS since",
+        [altered.source, altered.since],
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE altered_models AS {derivations()['altered_models']}")
+    for concerned, tables in _FOLLOWING.items():
+        affected, with_rules = rows(
+            connection, f"SELECT count(*), count(*) FILTER (has_rules) FROM altered_models WHERE {concerned}"
+        )[0]
+        if affected:
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE affected AS SELECT model_no FROM altered_models WHERE {concerned}"
+            )
+            _derive_affected(connection, tables, has_rules=with_rules > 0)
+
+
+def _derive_affected(connection: duckdb.DuckDBPyConnection, tables: Sequence[str], *, has_rules: bool) -> None:
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "
+        "FROM catalogue.core.runs AS r SEMI JOIN affected AS a ON a.model_no = r.model_no "
+        "WHERE r.known_to IS NULL AND r.source = (SELECT source FROM altered_source)"
+    )
+    if not has_rules:
+        connection.execute(_NO_BASES)
+    for name in tables:
+        if name in _OF_RULES and not has_rules:
+            continue
+        concerned = "affected AS a ON a.model_no = t.model_no"
+        if name in _OF_INTERVALS:
+            connection.execute(_ALTERED_INTERVALS.format(table=_OF_INTERVALS[name]))
+            concerned = "altered_intervals AS a ON a.model_no = t.model_no AND a.valid_from = t.changed_at"
         connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh_{name} AS {derivations()[name]}")
         if name in _NOT_STORED:
             continue
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE former_{name} AS SELECT t.rowid AS row_no, t.* "
-            f"FROM catalogue.core.{name} AS t SEMI JOIN affected AS a ON a.model_no = t.model_no "
+            f"FROM catalogue.core.{name} AS t SEMI JOIN {concerned} "
             "WHERE t.known_to IS NULL AND t.source = (SELECT source FROM altered_source)"
         )
         _reconcile(connection, name)
@@ -307,8 +336,13 @@ def _reconcile(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> Sequence[str]:
-    """The columns of a derived table but for the two that say when it was known."""
-    columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
-    connection.fetchall()
-    return [column[0] for column in columns if column[0] not in ("known_from", "known_to")]
+_columns_of: dict[str, list[str]] = {}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    """The columns of a derived table but for the two that say when it was known; asked for once."""
+    if name not in _columns_of:
+        columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
+        connection.fetchall()
+        _columns_of[name] = [column[0] for column in columns if column[0] not in ("known_from", "known_to")]
+    return _columns_of[name]

@@ -283,6 +283,7 @@ class Ledger:
             self._is_behind = True
             self.raw.journal.append(entry)
         self._is_behind = False
+        self._checkpoint()
         return moment
 
     def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
@@ -309,7 +310,7 @@ class Ledger:
             "WHERE v.known_from = ? AND (v.verdict = 'accepted') <> (former.verdict = 'accepted')",
             [moment],
         )
-        return self.verdicts([snapshot_id for (snapshot_id,) in turned])
+        return self.verdicts([snapshot_id for (snapshot_id,) in turned]) if turned else []
 
     @property
     def is_news(self) -> bool:
@@ -351,6 +352,13 @@ class Ledger:
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query over the ledger as it is, published or not."""
         return rows(self._connection, query, parameters)
+
+    def _checkpoint(self) -> None:
+        """Bring what was committed from DuckDB's log into the file; costs next to nothing where that is done."""
+        try:
+            self._connection.execute("CHECKPOINT catalogue")
+        except duckdb.Error as problem:
+            raise CatalogueError(in_words(problem)) from problem
 
     # --- commits ----------------------------------------------------------------------------------------------------
 
@@ -546,10 +554,9 @@ class Ledger:
 
     def publish(self) -> Path:
         """Replace the published file by the ledger as it is, atomically; readers keep the file that they have open."""
-        self._connection.execute("USE memory")
-        self._connection.execute("DETACH catalogue")
         temporary = self.warehouse / f".catalogue.{os.getpid()}.tmp"
         try:
+            self._checkpoint()  # nobody else writes to it meanwhile: the lock is held
             shutil.copyfile(self._path, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -558,6 +565,4 @@ class Ledger:
             raise CatalogueError(f"{self.published} cannot be written: {problem.strerror}") from None
         finally:
             temporary.unlink(missing_ok=True)
-            self._connection.close()
-            self._connection = attach(self._path)
         return self.published

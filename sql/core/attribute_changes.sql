@@ -1,13 +1,14 @@
 /*
 meaning: Changed attributes of models: empty forms are equal, arrays of strings are sets, links and benchmarks left out.
-grain: a changed attribute of an affected model
-reads: fresh_state_intervals, core.states
+grain: a changed attribute at the beginning of an altered interval
+reads: altered_intervals, fresh_state_intervals, core.states
 */
 WITH pairs AS (
     SELECT
         i.source, i.model_no, i.valid_from AS changed_at, i.previous_last_seen_at AS last_seen_at, i.after_absence,
         o AS old, n AS new
     FROM fresh_state_intervals AS i
+    JOIN altered_intervals AS a ON a.model_no = i.model_no AND a.valid_from = i.valid_from
     JOIN catalogue.core.states AS o ON o.state_no = i.previous_state_no
     JOIN catalogue.core.states AS n ON n.state_no = i.state_no
 ),

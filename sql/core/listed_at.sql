@@ -33,10 +33,16 @@ snapshots AS (
 known_runs AS (
     SELECT
         r.*,
-        q.valid_at,
-        lead(r.valid_from) OVER (PARTITION BY r.source, r.model_no ORDER BY r.valid_from) AS next_run_from
+        q.valid_at
     FROM catalogue.core.runs AS r
     JOIN asked AS q ON r.known_from <= q.known_at AND (r.known_to IS NULL OR r.known_to > q.known_at)
+),
+
+next_runs AS (
+    SELECT r.source, r.model_no, min(r.valid_from) AS next_run_from
+    FROM known_runs AS r
+    WHERE r.valid_from > r.valid_at
+    GROUP BY r.source, r.model_no
 ),
 
 covered_runs AS (
@@ -63,7 +69,8 @@ SELECT
     -- within the run the next snapshot that covers the model lists it; the next run begins with a sight of it
     CASE
         WHEN r.valid_to IS NULL OR r.next_covered_at <= r.last_seen_at THEN r.next_covered_at
-        ELSE r.next_run_from
+        ELSE n.next_run_from
     END AS next_seen_at
 FROM covered_runs AS r
 JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
+LEFT JOIN next_runs AS n ON n.source = r.source AND n.model_no = r.model_no

@@ -13,10 +13,13 @@ from urllib.parse import parse_qsl, urlencode
 ScopeKind = Literal["catalogue", "facet", "other"]
 
 OPENROUTER = "openrouter"
+OPENROUTER_EU = "openrouter-eu"
+"""The host that routes within the EU: it lists fewer models, so it is a source of its own."""
 
 _LISTINGS = frozenset({"models", "models/user"})
 _EVERY_MODALITY = (("output_modalities", "all"),)
 _DEFAULTS = {("output_modalities", "text")}
+_FEED = ("use_rss", "true")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,12 +56,17 @@ class Scope:
         """``catalogue`` claims to list everything of its kind: all models, or all with text output.
 
         ``facet`` is any other listing: a filter, a ranking, one account's models. ``other`` is no listing of models,
-        such as ``/models/count``.
+        such as ``/models/count`` or the feed.
         """
-        if self.endpoint not in _LISTINGS:
+        if self.endpoint not in _LISTINGS or self.is_feed:
             return "other"
         is_whole = self.endpoint == "models" and self.params in ((), _EVERY_MODALITY)
         return "catalogue" if is_whole else "facet"
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether the answer is the feed of new models, in RSS."""
+        return self.endpoint == "models" and _FEED in self.params
 
     @property
     def lists_every_modality(self) -> bool:

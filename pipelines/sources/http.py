@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -32,7 +32,7 @@ from tenacity import (
 )
 
 from pipelines.errors import SourceError, UsageError
-from pipelines.sources.http_failures import Failure, clean, explain, refusal, retry_after_seconds
+from pipelines.sources.http_failures import Failure, Refused, clean, explain, refusal, retry_after_seconds
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +74,17 @@ class FetchPolicy:
 
 
 DEFAULT_POLICY = FetchPolicy()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What goes with one question: ``headers`` that no other is to carry, and what to do about a status."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    advice: Mapping[int, str] = field(default_factory=dict)
+
+
+PLAIN = Ask()
 
 
 @dataclass(frozen=True)
@@ -170,11 +181,11 @@ class Fetcher:
         """Lets go of connections."""
         self._client.close()
 
-    def get(self, url: str) -> Answer:
+    def get(self, url: str, ask: Ask = PLAIN) -> Answer:
         """The answer to GET ``url``. SourceError if there is none within the policy."""
-        return self._get(httpx.URL(url), _Budget.of(self._policy))
+        return self._get(httpx.URL(url), ask, _Budget.of(self._policy))
 
-    def pages(self, url: str, next_link: Callable[[bytes], str | None]) -> list[Answer]:
+    def pages(self, url: str, next_link: Callable[[bytes], str | None], ask: Ask = PLAIN) -> list[Answer]:
         """The answers at ``url`` and at every page that ``next_link`` finds named in the one before.
 
         A link may be relative. SourceError if one leaves the origin, comes back to a page already read, or
@@ -190,7 +201,7 @@ class Fetcher:
             except Failure as failure:
                 raise self._error(httpx.URL(url), failure, tries=1) from None
             asked.add(page)
-            answer = self._get(page, budget)
+            answer = self._get(page, ask, budget)
             budget.bytes_left -= len(answer.body)
             answers.append(answer)
             link = next_link(answer.body)
@@ -220,7 +231,7 @@ class Fetcher:
             )
         raise self._error(here, failure, tries=1) from None
 
-    def _get(self, url: httpx.URL, budget: _Budget) -> Answer:
+    def _get(self, url: httpx.URL, ask: Ask, budget: _Budget) -> Answer:
         """One page, asked for as often as the policy allows."""
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.is_transient),
@@ -230,9 +241,9 @@ class Fetcher:
             reraise=True,
         )
         try:
-            answer = retrying(self._attempt, url, budget)
+            answer = retrying(self._attempt, url, ask, budget)
         except Failure as failure:
-            raise self._error(url, failure, tries=retrying.statistics["attempt_number"]) from failure
+            raise self._error(url, failure, tries=retrying.statistics["attempt_number"], ask=ask) from failure
         return replace(answer, attempts=retrying.statistics["attempt_number"])
 
     def _wait(self, state: RetryCallState) -> float:
@@ -245,20 +256,22 @@ class Fetcher:
         failure = _failure_of(state)
         _log.info("%s: %s; asking again in %.1f s", self._name, failure.what, state.upcoming_sleep)
 
-    def _attempt(self, url: httpx.URL, budget: _Budget) -> Answer:
+    def _attempt(self, url: httpx.URL, ask: Ask, budget: _Budget) -> Answer:
         with _Cutoff(min(self._policy.total_seconds, budget.seconds_left)) as cutoff:
             try:
-                return self._follow(url, cutoff, budget.bytes_left)
+                return self._follow(url, ask, cutoff, budget.bytes_left)
             except UnicodeError as error:
                 raise Failure("it redirects to what is no address", "check the base URL") from error
             except httpx.RequestError as error:
                 raise cutoff.failure() if cutoff.is_over else explain(error) from error
 
-    def _follow(self, url: httpx.URL, cutoff: _Cutoff, max_bytes: int) -> Answer:
+    def _follow(self, url: httpx.URL, ask: Ask, cutoff: _Cutoff, max_bytes: int) -> Answer:
         """The answer at ``url`` or where it redirects to within its own origin."""
         here = url
         for _ in range(_MAX_REDIRECTS + 1):
-            with self._client.stream("GET", here, extensions={"trace": cutoff.trace}) as response:
+            with self._client.stream(
+                "GET", here, headers=dict(ask.headers), extensions={"trace": cutoff.trace}
+            ) as response:
                 received_at = self._clock()
                 onward = response.next_request
                 if onward is None:
@@ -285,14 +298,16 @@ class Fetcher:
         status = response.status_code
         if status == httpx.codes.OK:
             return
-        message = clean(_error_message(response, cutoff), _secrets(response.request))
+        code, message = _said_in_error(response, cutoff)
+        refused = Refused(status, clean(message, _secrets(response.request)), code)
         wait = retry_after_seconds(response.headers, received_at)
-        raise refusal(status, message, wait, self._policy.retry_after_cap_seconds)
+        raise refusal(refused, wait, self._policy.retry_after_cap_seconds)
 
-    def _error(self, url: httpx.URL, failure: Failure, *, tries: int) -> SourceError:
+    def _error(self, url: httpx.URL, failure: Failure, *, tries: int, ask: Ask = PLAIN) -> SourceError:
         tried = f", {tries} times over" if tries > 1 else ""
         where = _without_credentials(url)
-        return SourceError(f"{self._name} at {where}: {failure.what}{tried}; {failure.advice}.")
+        advice = ask.advice.get(failure.refused.status, failure.advice) if failure.refused else failure.advice
+        return failure.error(f"{self._name} at {where}: {failure.what}{tried}; {advice}.")
 
 
 def _failure_of(state: RetryCallState) -> Failure:
@@ -441,15 +456,16 @@ def _read(response: httpx.Response, cutoff: _Cutoff, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _error_message(response: httpx.Response, cutoff: _Cutoff) -> str:
-    """What the API says in ``{error: {message}}``; nothing if unreadable, which must not hide the status."""
+def _said_in_error(response: httpx.Response, cutoff: _Cutoff) -> tuple[int | None, str]:
+    """Code and message of ``{error: {code, message}}``; None, "" if unreadable, which must not hide the status."""
     try:
         document = orjson.loads(_read(response, cutoff, _MAX_ERROR_BYTES))
     except (httpx.RequestError, Failure, orjson.JSONDecodeError):
-        return ""
+        return None, ""
     error = document.get("error") if isinstance(document, dict) else None
-    message = error.get("message") if isinstance(error, dict) else error
-    return message if isinstance(message, str) else ""
+    code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, error)
+    is_code = isinstance(code, int) and not isinstance(code, bool)
+    return (code if is_code else None), (message if isinstance(message, str) else "")
 
 
 def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:

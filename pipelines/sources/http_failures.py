@@ -10,11 +10,14 @@ import re
 import socket
 import ssl
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
+
+from pipelines.errors import SourceError
 
 _MAX_MESSAGE_CHARACTERS = 200
 
@@ -31,35 +34,114 @@ _STATUSES = {
 }
 
 
+class StatusError(SourceError):
+    """The source answered, and refused.
+
+    ``status`` is HTTP's; ``code`` and ``api_message`` are what the body says in ``{error: {code, message}}``, without
+    secrets and control characters: None and empty where it says nothing. Statuses without a class below raise this one.
+    """
+
+    def __init__(self, sentence: str, refused: Refused) -> None:
+        super().__init__(sentence)
+        self.status = refused.status
+        self.code = refused.code
+        self.api_message = refused.message
+
+
+class BadRequestError(StatusError):
+    """400: the parameters are not what the API takes."""
+
+
+class UnauthorizedError(StatusError):
+    """401: no key, a wrong one, or one that has expired."""
+
+
+class ForbiddenError(StatusError):
+    """403: not from this network or region, or not with this key."""
+
+
+class NotFoundError(StatusError):
+    """404: there is no such model or address."""
+
+
+class TooManyRequestsError(StatusError):
+    """429: asked too often."""
+
+
+class ServerFailedError(StatusError):
+    """500: the source itself failed."""
+
+
+class UnavailableError(StatusError):
+    """503: the source cannot answer for now."""
+
+
+_STATUS_ERRORS: Mapping[int, type[StatusError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    429: TooManyRequestsError,
+    500: ServerFailedError,
+    503: UnavailableError,
+}
+"""The documented statuses."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A status other than 200, and the API's own ``code`` and ``message`` if it gave them."""
+
+    status: int
+    message: str = ""
+    code: int | None = None
+
+
 class Failure(Exception):
     """Why an attempt gave no answer: ``what`` happened and ``advice`` to the reader, halves of a sentence.
 
     ``is_transient``: asking again may help, but not before ``retry_after_seconds`` if the server gave them.
+    ``refused`` is there when the server did answer.
     """
 
     def __init__(
-        self, what: str, advice: str, *, is_transient: bool = False, retry_after_seconds: float | None = None
+        self,
+        what: str,
+        advice: str,
+        *,
+        is_transient: bool = False,
+        retry_after_seconds: float | None = None,
+        refused: Refused | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.advice = advice
         self.is_transient = is_transient
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused
+
+    def error(self, sentence: str) -> SourceError:
+        """``sentence`` as the error of this kind."""
+        if self.refused is None:
+            return SourceError(sentence)
+        return _STATUS_ERRORS.get(self.refused.status, StatusError)(sentence, self.refused)
 
 
-def refusal(status: int, message: str, retry_after: float | None, cap: float) -> Failure:
-    """What a status other than 200 means, with the API's own ``message`` if it gave one.
+def refusal(refused: Refused, retry_after: float | None, cap: float) -> Failure:
+    """What a status other than 200 means.
 
     ``retry_after`` and ``cap`` are in seconds: a server that asks for more than ``cap`` is left alone.
     """
+    status, message = refused.status, refused.message
     unforeseen = ("the answer is none that was expected", "check the base URL")
     what, advice = _STATUSES.get(status, ("it failed", "try again later") if status >= 500 else unforeseen)
     what += f' (status {status}: "{message}")' if message else f" (status {status})"
     if status < 500 and status not in _RETRIED_STATUSES:
-        return Failure(what, advice)
+        return Failure(what, advice, refused=refused)
     if retry_after is not None and retry_after > cap:
-        return Failure(what, f"it asks to be left alone for {retry_after:.0f} s, so try again after that")
-    return Failure(what, advice, is_transient=True, retry_after_seconds=retry_after)
+        patience = f"it asks to be left alone for {retry_after:.0f} s, so try again after that"
+        return Failure(what, patience, refused=refused)
+    return Failure(what, advice, is_transient=True, retry_after_seconds=retry_after, refused=refused)
 
 
 def explain(error: httpx.RequestError) -> Failure:

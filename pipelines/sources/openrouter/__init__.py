@@ -1,0 +1,68 @@
+"""OpenRouter's API, whole: a client of its own that gives captures, and functions that read them.
+
+    from pipelines.sources.openrouter import OpenRouter, parse_model
+
+    with OpenRouter() as api:
+        model = parse_model(api.get("anthropic/claude-sonnet-4.5").body)
+
+Belongs here: the names that others may use. Does not belong here: code.
+"""
+
+from pipelines.sources.http import FetchPolicy
+from pipelines.sources.http_failures import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    ServerFailedError,
+    StatusError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from pipelines.sources.openrouter.answers import (
+    Endpoint,
+    Endpoints,
+    Model,
+    Models,
+    Pricing,
+    Provider,
+    parse_count,
+    parse_endpoints,
+    parse_model,
+    parse_models,
+    parse_providers,
+    parse_zdr_endpoints,
+)
+from pipelines.sources.openrouter.client import BASE_URL, EU_BASE_URL, OpenRouter, default_user_agent
+from pipelines.sources.openrouter.query import ModelsQuery, Region, Sort
+
+__all__ = [
+    "BASE_URL",
+    "EU_BASE_URL",
+    "BadRequestError",
+    "Endpoint",
+    "Endpoints",
+    "FetchPolicy",
+    "ForbiddenError",
+    "Model",
+    "Models",
+    "ModelsQuery",
+    "NotFoundError",
+    "OpenRouter",
+    "Pricing",
+    "Provider",
+    "Region",
+    "ServerFailedError",
+    "Sort",
+    "StatusError",
+    "TooManyRequestsError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "default_user_agent",
+    "parse_count",
+    "parse_endpoints",
+    "parse_model",
+    "parse_models",
+    "parse_providers",
+    "parse_zdr_endpoints",
+]

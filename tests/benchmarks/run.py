@@ -1,7 +1,7 @@
 """Measuring all of it, or some. Run by `make bench` and `make bench-peers`.
 
-Belongs here: the command line, which families there are. Does not belong here: measurements; nothing fails for being
-slow, but a measurement that does not work fails the run.
+Belongs here: the command line, which families there are (each a module beside this one, with ``BARS`` and ``measure``).
+Does not belong here: measurements. Nothing fails for being slow, but a measurement that does not work fails the run.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = Path(os.environ.get("CATALOGUE_BUNDLE", ROOT.parent / "shared" / "openrouter-models.bundle"))
 RESULTS = ROOT / ".benchmarks" / "results.json"
 
-FAMILIES = ("importing", "sizes", "daily", "reading", "ten_years", "processes")
+FAMILIES = ("importing", "sizes", "daily", "reading", "processes", "ten_years")
 PEERS = ("others",)
 BLOCKS = {"benchmarks": FAMILIES, "peers": PEERS}
 """The blocks of the README and the families whose bars each of them shows."""
+
+_BUSY = 0.7
+"""Others' load from which on a run says that its figures are not to be trusted."""
 
 
 def family(name: str) -> Family:
@@ -50,17 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=200 if not sys.stdout.isatty() else None)
     here = machine.description()
     console.print(f"{here}\nmedians of {asked.rounds} runs after one that does not count\n", highlight=False)
+    if (load := os.getloadavg()[0]) > _BUSY:
+        print(f"the machine is busy (load {load:.1f}): figures will show it", file=sys.stderr)
     is_fit = asked.rounds >= FEWEST_ROUNDS and not asked.small
     results = report.Results.read(asked.results, here) if is_fit else report.Results(here, {}, {})
     for name in names:
         results = _measured(name, asked, results, console)
-        if is_fit:
+        if is_fit:  # after each: who stops a run keeps what it measured
             results.write(asked.results)
-    if asked.readme and is_fit:
-        _write_readme(asked.readme, results)
-        console.print(f"\n{asked.results} and {asked.readme} hold these figures.")
-    else:
-        console.print("\nThe README stays as it is.")
+    written = _write_readme(asked.readme, results) if is_fit else []
+    said = f"shows these figures of {' and '.join(written)}" if written else "stays as it is"
+    console.print(f"\n{asked.readme} {said}.", highlight=False)
     return 0
 
 
@@ -98,14 +101,17 @@ def _measured(name: str, asked: argparse.Namespace, results: report.Results, con
     return results
 
 
-def _write_readme(path: Path, results: report.Results) -> None:
-    """Write the blocks of which the results hold anything; the others keep the figures of an earlier run."""
+def _write_readme(path: Path, results: report.Results) -> list[str]:
+    """Write the blocks of which every bar was measured or has a reason why not; their names.
+
+    The others keep the figures of an earlier run, perhaps on another machine.
+    """
     text = path.read_text(encoding="utf-8")
-    for block, names in BLOCKS.items():
-        bars = bars_of(names)
-        if any(bar.key in results.findings for bar in bars):
-            text = report.between_marks(text, block, report.in_markdown(bars, results))
+    whole = [block for block, names in BLOCKS.items() if all(bar.key in results.findings for bar in bars_of(names))]
+    for block in whole:
+        text = report.between_marks(text, block, report.in_markdown(bars_of(BLOCKS[block]), results))
     path.write_text(text, encoding="utf-8")
+    return whole
 
 
 if __name__ == "__main__":

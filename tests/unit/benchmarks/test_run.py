@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pipelines.captures import RawStore
-from tests.benchmarks import daily, run, sizes
+from tests.benchmarks import daily, others, run, sizes
 from tests.benchmarks.lives import Change, Life, churn_of, simulated
+from tests.benchmarks.measure import Bar, Finding, Plan
 from tests.benchmarks.ten_years import Catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,6 +45,26 @@ def test_a_quick_run_shows_figures_and_writes_nothing(
     assert "not measured" not in shown
     assert readme.read_text() == README
     assert not results.exists()
+
+
+def test_a_block_is_written_once_all_of_it_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Red where a run of some families put "not measured" over the figures of an earlier, whole run."""
+    readme, results = tmp_path / "README.md", tmp_path / "results.json"
+    readme.write_text(README)
+    arguments = ["--rounds", "5", "--readme", str(readme), "--results", str(results), "--only"]
+
+    def measured(bars: Sequence[Bar], seconds: float) -> Callable[[Plan], Iterator[Finding]]:
+        return lambda plan: iter([Finding(bar.key, [seconds] * plan.rounds, [1.0] * plan.rounds) for bar in bars])
+
+    monkeypatch.setattr(others, "measure", measured(others.BARS[1:], 0.0123))
+    assert run.main([*arguments, "others"]) == 0
+    assert readme.read_text() == README
+    monkeypatch.setattr(others, "measure", measured(others.BARS[:1], 0.0456))
+    assert run.main([*arguments, "others"]) == 0
+    written = readme.read_text()
+    assert f"| {others.DLT.what} | 12.3 ms |" in written
+    assert f"| {others.GIT_HISTORY.what} | 45.6 ms |" in written
+    assert written.partition("<!-- peers")[0] == README.partition("<!-- peers")[0]
 
 
 def test_a_damaged_byte_costs_the_captures_of_its_pack_and_is_put_back(tmp_path: Path):

@@ -154,7 +154,7 @@ class Defect:
     @property
     def is_fatal(self) -> bool:
         """Whether there is nothing in it that a person could accept."""
-        return self.code in {"not_json", "wrong_shape"}
+        return self.code in {"not_json", "wrong_shape", "other_model"}
 
 
 @dataclass(frozen=True)
@@ -243,10 +243,10 @@ class Flattener:
         listings = tuple(self._by_bytes(body) or self._by_reading(body) for body in bodies)
         return Frames(
             listings,
-            _frame(self._models, MODELS),
-            _frame(self._prices, PRICES),
-            _frame(self._rules, PRICE_RULES),
-            _frame(self._unknown, UNKNOWN_FIELDS),
+            frame_of(self._models, MODELS),
+            frame_of(self._prices, PRICES),
+            frame_of(self._rules, PRICE_RULES),
+            frame_of(self._unknown, UNKNOWN_FIELDS),
         )
 
     def _by_bytes(self, body: bytes) -> Listing | None:
@@ -264,7 +264,7 @@ class Flattener:
 
     def _by_reading(self, body: bytes) -> Listing:
         try:
-            parsed = [_parse(page) for page in _pages(body)]
+            parsed = [parse(page) for page in _pages(body)]
             pages = [document for document, _ in parsed]
             models: list[dict[str, Any]] = []
             for page in pages:
@@ -272,7 +272,7 @@ class Flattener:
                 if entries is None:
                     return Listing(defects=(Defect("wrong_shape", _shape_reason(pages)),))
                 models.extend(entries)
-            _spell_numbers([text for _, text in parsed], models, lambda document: find_listing(document) or [])
+            spell_numbers([text for _, text in parsed], models, lambda document: find_listing(document) or [])
             unknown = tuple(_unknown_envelope(pages))
             return _listing(self._meet(models), _reported_count(pages), unknown)
         except ValueError as problem:
@@ -283,7 +283,7 @@ class Flattener:
     def _meet(self, models: Sequence[dict[str, Any]]) -> list[_Met]:
         """What is known of ``models``; those that are new are flattened."""
         stable = [{name: value for name, value in model.items() if name != _VOLATILE} for model in models]
-        keys = [_hash(_dump(model)) for model in stable]
+        keys = [digest(canonical(model)) for model in stable]
         for key, model in zip(keys, stable, strict=True):
             if key not in self._met:
                 self._met[key] = _Met(key, model["id"], *self._flatten_model(key, model))
@@ -292,14 +292,14 @@ class Flattener:
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
         pricing = model.get("pricing")
         headline, rules, oddities = split_pricing(pricing)
-        list_key = _hash(_dump(pricing))
+        list_key = digest(canonical(pricing))
         texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
         unreadable = sum(read_price(text).status == "unreadable" for text in texts)
         if not isinstance(pricing, dict):
             texts, unreadable = [""], 1
-        row = (*_model_row(key, model, oddities), list_key, _rules_key(rules), _outputs_text(model))
+        row = (*_model_row(key, model, oddities), list_key, rules_key(rules), _outputs_text(model))
         unknown = [(key, *found) for found in _unknown_in(model, rules)]
-        rows = list(_price_rows(list_key, headline)), list(_rule_rows(list_key, headline, rules))
+        rows = list(price_rows(list_key, headline)), list(rule_rows(list_key, headline, rules))
         # from here on nothing fails
         if list_key not in self._met_lists:
             self._met_lists.add(list_key)
@@ -310,7 +310,8 @@ class Flattener:
         return len(texts), unreadable
 
 
-def _frame(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def frame_of(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Rows as a frame with the columns of ``schema``."""
     columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
     # By way of Arrow, which reads lists and decimals many times faster than Polars does.
     fields = pl.DataFrame(schema=schema).to_arrow().schema
@@ -322,7 +323,7 @@ def _read_model(content: bytes) -> dict[str, Any]:
     model = orjson.loads(content)
     if not _is_model(model):
         raise ValueError("no model")
-    _spell_numbers([content], [model], lambda document: [document])
+    spell_numbers([content], [model], lambda document: [document])
     return dict(model)
 
 
@@ -345,7 +346,7 @@ def _defects(ids: Sequence[str], reported: int | None) -> Iterator[Defect]:
         return
     if len(set(ids)) != len(ids):
         twice = sorted(one for one, times in Counter(ids).items() if times > 1)
-        yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {_show(twice[0])}")
+        yield Defect("duplicate_ids", f"{len(twice)} ids are listed more than once, such as {show(twice[0])}")
     if reported is not None and reported != len(ids):
         yield Defect("count_disagrees", f"the answer lists {len(ids)} models and says that there are {reported}")
 
@@ -358,7 +359,7 @@ def _pages(body: bytes) -> list[bytes]:
     return body.split(b"\x1e")[1:] if body.startswith(b"\x1e") else [body]
 
 
-def _parse(page: bytes) -> tuple[Any, bytes]:
+def parse(page: bytes) -> tuple[Any, bytes]:
     """The document, and the text that gave it: what JavaScript writes and strict JSON forbids is mended first, which is
     a byte order mark, and half a surrogate pair where a text was cut."""
     try:
@@ -412,7 +413,7 @@ def _is_model(entry: Any) -> bool:
 def _shape_reason(pages: Sequence[Any]) -> str:
     page = pages[0]
     if isinstance(page, dict) and isinstance(page.get("error"), dict):
-        return f"the answer is an error: {_show(page['error'].get('message'))}"
+        return f"the answer is an error: {show(page['error'].get('message'))}"
     return "the answer is JSON but holds no one list of models with an id and a pricing each"
 
 
@@ -463,12 +464,12 @@ def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tup
         base.startswith("~"),
         values.pop("alias_target"),
         *(values.pop(name) for name in _BEFORE_DEFAULTS),
-        None if defaults is None else _dump(defaults).decode(),
+        None if defaults is None else canonical(defaults).decode(),
         values.pop("expiration_date"),
         values.pop("knowledge_cutoff"),
-        _dump(extra).decode(),
-        _hash(_dump([model["id"], attributes, extra])),
-        _hash(_dump([model["id"], {name: value for name, value in meaning.items() if value is not None}])),
+        canonical(extra).decode(),
+        digest(canonical([model["id"], attributes, extra])),
+        digest(canonical([model["id"], {name: value for name, value in meaning.items() if value is not None}])),
     )
 
 
@@ -509,11 +510,13 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is a whole number that fits into 64 bits."""
     return (type(value) is int or (type(value) is float and value.is_integer())) and abs(value) < 2**63
 
 
-def _is_texts(value: Any) -> bool:
+def is_texts(value: Any) -> bool:
+    """Whether ``value`` is a list of texts; an empty one is."""
     return isinstance(value, list) and set(map(type, value)) <= {str}
 
 
@@ -541,17 +544,17 @@ _ATTRIBUTES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]
     "name": ("name", _is_text, _same),
     "canonical_slug": ("canonical_slug", _is_text, _same),
     "hugging_face_id": ("hugging_face_id", _is_text, _same),
-    "created_at": ("created", _is_whole, _moment),
+    "created_at": ("created", is_whole, _moment),
     "description": ("description", _is_text, _same),
-    "context_length": ("context_length", _is_whole, int),
+    "context_length": ("context_length", is_whole, int),
     "modality": ("architecture.modality", _is_text, _same),
-    "input_modalities": ("architecture.input_modalities", _is_texts, _same),
-    "output_modalities": ("architecture.output_modalities", _is_texts, _same),
+    "input_modalities": ("architecture.input_modalities", is_texts, _same),
+    "output_modalities": ("architecture.output_modalities", is_texts, _same),
     "tokenizer": ("architecture.tokenizer", _is_text, _same),
     "instruct_type": ("architecture.instruct_type", _is_text, _same),
-    "max_completion_tokens": ("top_provider.max_completion_tokens", _is_whole, int),
+    "max_completion_tokens": ("top_provider.max_completion_tokens", is_whole, int),
     "is_moderated": ("top_provider.is_moderated", _is_flag, _same),
-    "supported_parameters": ("supported_parameters", _is_texts, _same),
+    "supported_parameters": ("supported_parameters", is_texts, _same),
     "default_parameters": ("default_parameters", _is_object, _same),
     "expiration_date": ("expiration_date", _is_text, _day),
     "knowledge_cutoff": ("knowledge_cutoff", _is_text, _same),
@@ -565,7 +568,7 @@ def _meaning(value: Any) -> Any:
     """``value`` such that two that mean the same are equal: empty forms are None, arrays of strings are sorted sets."""
     if value is None or value == "" or value == [] or value == {}:
         return None
-    return sorted(set(value)) if _is_texts(value) else value
+    return sorted(set(value)) if is_texts(value) else value
 
 
 def _outputs_text(model: Mapping[str, Any]) -> bool:
@@ -575,7 +578,7 @@ def _outputs_text(model: Mapping[str, Any]) -> bool:
     if not isinstance(architecture, dict):
         return True
     outputs = architecture.get("output_modalities")
-    if _is_texts(outputs) and outputs:
+    if is_texts(outputs) and outputs:
         return "text" in outputs
     modality = architecture.get("modality")
     if isinstance(modality, str) and "->" in modality:
@@ -586,12 +589,12 @@ def _outputs_text(model: Mapping[str, Any]) -> bool:
 # --- prices ---------------------------------------------------------------------------------------------------------
 
 
-def _rules_key(rules: Sequence[Rule]) -> str | None:
+def rules_key(rules: Sequence[Rule]) -> str | None:
     """Equal for two lists of rules that say the same in the same order, whatever their prices' spelling."""
     if not rules:
         return None
-    return _hash(
-        _dump(
+    return digest(
+        canonical(
             [
                 [
                     {**rule.conditions, "utc_days": sorted(rule.conditions.get("utc_days", []))},
@@ -604,22 +607,24 @@ def _rules_key(rules: Sequence[Rule]) -> str | None:
     )
 
 
-def _price_rows(list_key: str, headline: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+def price_rows(list_key: str, headline: Mapping[str, str]) -> Iterator[tuple[Any, ...]]:
+    """A row of :data:`PRICES` for each headline price."""
     for kind, text in headline.items():
         price = read_price(text)
         yield list_key, kind, unit_of(kind, headline), text, price.usd, price.status
 
 
-def _rule_rows(list_key: str, headline: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[tuple[Any, ...]]:
+def rule_rows(list_key: str, headline: Mapping[str, str], rules: Sequence[Rule]) -> Iterator[tuple[Any, ...]]:
+    """A row of :data:`PRICE_RULES` for each price of each rule."""
     for number, rule in enumerate(rules, start=1):
-        unknown = _dump(rule.unknown_conditions).decode() if rule.unknown_conditions else None
+        unknown = canonical(rule.unknown_conditions).decode() if rule.unknown_conditions else None
         conditions = [rule.conditions.get(key) for key in ("min_prompt_tokens", "utc_start", "utc_end", "utc_days")]
         for kind, text in rule.prices.items():
             price = read_price(text)
             yield list_key, number, *conditions, unknown, kind, unit_of(kind, headline), text, price.usd, price.status
 
 
-def _spell_numbers(
+def spell_numbers(
     texts: Sequence[bytes],
     models: Sequence[dict[str, Any]],
     models_in: Callable[[Any], Sequence[dict[str, Any]]],
@@ -708,7 +713,7 @@ def _unknown_in(model: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[tup
     architecture = model.get("architecture")
     for side in ("input_modalities", "output_modalities"):
         modalities = architecture.get(side) if isinstance(architecture, dict) else None
-        for modality in sorted(set(modalities or ()) - _KNOWN_MODALITIES) if _is_texts(modalities) else ():
+        for modality in sorted(set(modalities or ()) - _KNOWN_MODALITIES) if is_texts(modalities) else ():
             yield f"architecture.{side}[{modality}]", "string", _example(modality)
 
 
@@ -718,21 +723,23 @@ def _json_type(value: Any) -> str:
 
 
 def _example(value: Any) -> str:
-    text = _dump(value).decode()
-    return text if len(text) <= 200 else _dump(text[:200]).decode()
+    text = canonical(value).decode()
+    return text if len(text) <= 200 else canonical(text[:200]).decode()
 
 
 # --- spelling -------------------------------------------------------------------------------------------------------
 
 
-def _dump(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
     """Canonical JSON: keys sorted, no spaces."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _hash(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """A 128-bit hash of ``content``, in hex."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """``value`` as JSON, short enough for a sentence."""
     return json.dumps(value)[:200]

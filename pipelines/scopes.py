@@ -6,11 +6,16 @@ or how an answer becomes history (`history`).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 ScopeKind = Literal["catalogue", "facet", "other"]
+
+Topic = Literal["offers", "zdr", "providers"]
+"""What an answer beside the listings is about: one model's offers, all offers that keep no data, all providers."""
 
 OPENROUTER = "openrouter"
 OPENROUTER_EU = "openrouter-eu"
@@ -20,6 +25,10 @@ _LISTINGS = frozenset({"models", "models/user"})
 _EVERY_MODALITY = (("output_modalities", "all"),)
 _DEFAULTS = {("output_modalities", "text")}
 _FEED = ("use_rss", "true")
+
+
+_OFFERS_OF = re.compile(r"models/(.+)/endpoints", re.DOTALL)
+_TOPICS: Mapping[str, Topic] = {"endpoints/zdr": "zdr", "providers": "providers"}
 
 
 @dataclass(frozen=True, order=True)
@@ -69,6 +78,19 @@ class Scope:
         return self.endpoint == "models" and _FEED in self.params
 
     @property
+    def topic(self) -> Topic | None:
+        """What the answer is about; None for listings of models and what else is asked beside these topics."""
+        if self.params:
+            return None
+        return "offers" if self.model_id is not None else _TOPICS.get(self.endpoint)
+
+    @property
+    def model_id(self) -> str | None:
+        """The model whose offers are asked for; None if none are."""
+        asked = _OFFERS_OF.fullmatch(self.endpoint)
+        return unquote(asked[1]) if asked else None
+
+    @property
     def lists_every_modality(self) -> bool:
         """Whether models of every output modality would be listed; else only those with text output are."""
         return self.params == _EVERY_MODALITY
@@ -77,3 +99,11 @@ class Scope:
 TEXT_MODELS = Scope.of(OPENROUTER, "models")
 ALL_MODELS = Scope.of(OPENROUTER, "models", output_modalities="all")
 ALL_MODELS_COUNT = Scope.of(OPENROUTER, "models/count", output_modalities="all")
+ZDR_OFFERS = Scope.of(OPENROUTER, "endpoints/zdr")
+"""The offers of all models whose providers keep no data."""
+PROVIDERS = Scope.of(OPENROUTER, "providers")
+
+
+def offers_scope(model_id: str, source: str = OPENROUTER) -> Scope:
+    """The question for one model's offers. Whatever an id holds, the scope's name spells it in one piece."""
+    return Scope.of(source, f"models/{quote(model_id, safe='/:~@+,;=!$&()*')}/endpoints")

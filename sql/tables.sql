@@ -94,9 +94,55 @@ CREATE TABLE core.unknown_fields (
     version_no INTEGER, capture_no INTEGER, path VARCHAR NOT NULL, json_type VARCHAR NOT NULL, example VARCHAR NOT NULL
 );
 
+-- An answer beside the listings: what one model's offers, all offers without data retention or all providers are.
+-- model_no is 0 unless it is about one model. list_no is null where the bytes do not tell.
+CREATE TABLE core.answers (
+    capture_no INTEGER NOT NULL, source VARCHAR NOT NULL, topic VARCHAR NOT NULL, model_no INTEGER NOT NULL,
+    observed_at TIMESTAMPTZ NOT NULL, list_no INTEGER, price_count INTEGER NOT NULL, unreadable_count INTEGER NOT NULL,
+    defects JSON NOT NULL
+);
+
+-- A distinct list that answers give. members are numbers of offer_versions (topic offers), offer_ids (zdr) or
+-- provider_states (providers).
+CREATE TABLE core.answer_lists (
+    list_no INTEGER NOT NULL, list_key UUID NOT NULL, topic VARCHAR NOT NULL, members INTEGER[] NOT NULL
+);
+
+-- What names an offer. twin_no ranks by price the offers that one model has under one tag, from 1.
+CREATE TABLE core.offer_ids (
+    offer_no INTEGER NOT NULL, model_no INTEGER NOT NULL, tag VARCHAR NOT NULL, twin_no INTEGER NOT NULL
+);
+
+-- A distinct state of an offer, without prices and measurements.
+CREATE TABLE core.offer_states (
+    offer_state_no INTEGER NOT NULL, offer_state_key UUID NOT NULL, name VARCHAR, provider_name VARCHAR,
+    quantization VARCHAR, context_length BIGINT, max_completion_tokens BIGINT, max_prompt_tokens BIGINT,
+    supported_parameters VARCHAR[], supports_implicit_caching BOOLEAN, extra JSON
+);
+
+-- A distinct offer: a state and a price list.
+CREATE TABLE core.offer_versions (
+    offer_version_no INTEGER NOT NULL, offer_no INTEGER NOT NULL, offer_state_no INTEGER NOT NULL,
+    price_list_no INTEGER NOT NULL
+);
+
+-- What was measured of an offer when it was answered. Never makes a version.
+CREATE TABLE core.offer_measurements (
+    capture_no INTEGER NOT NULL, offer_no INTEGER NOT NULL, status INTEGER, uptime_last_5m DOUBLE,
+    uptime_last_30m DOUBLE, uptime_last_1d DOUBLE, latency_last_30m_p50 DOUBLE, latency_last_30m_p75 DOUBLE,
+    latency_last_30m_p90 DOUBLE, latency_last_30m_p99 DOUBLE, throughput_last_30m_p50 DOUBLE,
+    throughput_last_30m_p75 DOUBLE, throughput_last_30m_p90 DOUBLE, throughput_last_30m_p99 DOUBLE, extra JSON
+);
+
+CREATE TABLE core.provider_states (
+    provider_state_no INTEGER NOT NULL, provider_state_key UUID NOT NULL, slug VARCHAR NOT NULL, name VARCHAR,
+    privacy_policy_url VARCHAR, terms_of_service_url VARCHAR, status_page_url VARCHAR, headquarters VARCHAR,
+    datacenters VARCHAR[], extra JSON
+);
+
 -- Derived -------------------------------------------------------------------------------------------------------------
 
--- What became of a capture of a listing: accepted, quarantined, rejected, superseded.
+-- What became of a capture of a listing, of offers or of providers: accepted, quarantined, rejected, superseded.
 CREATE TABLE core.verdicts (
     capture_no INTEGER NOT NULL, verdict VARCHAR NOT NULL, codes VARCHAR[] NOT NULL, reasons VARCHAR[] NOT NULL,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
@@ -162,5 +208,44 @@ CREATE TABLE core.price_rule_changes (
 CREATE TABLE core.attribute_changes (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, attribute VARCHAR NOT NULL, changed_at TIMESTAMPTZ NOT NULL,
     last_seen_at TIMESTAMPTZ NOT NULL, old_value JSON, new_value JSON, after_absence BOOLEAN NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which every answer to one question gives one list. last_seen_at is null while it lasts. is_first: it
+-- begins with the first answer of all, so that nobody knows since when it had lasted.
+CREATE TABLE core.answer_runs (
+    source VARCHAR NOT NULL, topic VARCHAR NOT NULL, model_no INTEGER NOT NULL, list_no INTEGER NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_first BOOLEAN NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+CREATE TABLE core.offer_spells (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, offer_no INTEGER NOT NULL, spell_no INTEGER NOT NULL,
+    offered_from TIMESTAMPTZ NOT NULL, offered_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ,
+    is_left_censored BOOLEAN NOT NULL, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- As price_intervals, of offers.
+CREATE TABLE core.offer_price_intervals (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, offer_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL,
+    unit VARCHAR, price_text VARCHAR, price_usd DECIMAL(38, 24), price_status VARCHAR NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, after_absence BOOLEAN NOT NULL,
+    rules_key UUID, previous_rules_key UUID, price_list_no INTEGER NOT NULL, known_from TIMESTAMPTZ NOT NULL,
+    known_to TIMESTAMPTZ
+);
+
+-- As price_changes, of offers.
+CREATE TABLE core.offer_price_changes (
+    source VARCHAR NOT NULL, model_no INTEGER NOT NULL, offer_no INTEGER NOT NULL, price_kind VARCHAR NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL, last_seen_at TIMESTAMPTZ NOT NULL, change_kind VARCHAR NOT NULL,
+    old_price_text VARCHAR, new_price_text VARCHAR, old_price_usd DECIMAL(38, 24), new_price_usd DECIMAL(38, 24),
+    has_rule_change BOOLEAN NOT NULL, is_schedule_flip BOOLEAN NOT NULL, after_absence BOOLEAN NOT NULL,
+    reverted_at TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which a provider says the same of itself.
+CREATE TABLE core.provider_intervals (
+    source VARCHAR NOT NULL, slug VARCHAR NOT NULL, provider_state_no INTEGER NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
 );

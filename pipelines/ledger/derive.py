@@ -1,15 +1,14 @@
 """Deriving history from facts: verdicts, runs, and the intervals and changes that follow from runs.
 
 Belongs here: finding what a commit can have altered, deriving just that anew, and telling the difference from what
-was known. Does not belong here: how a verdict or a run comes about (`judgement`, `history`), facts.
+was known. Does not belong here: how a verdict or a run comes about (`judgement`, `history`), facts, offers (`offers`).
 
 Every derived table is written the same way: the rows that should be known now are computed for the models concerned,
-rows that are known but should not be are closed at ``known_to``, and rows that should be known but are not are added.
+and reconciled with those that are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +21,8 @@ from pipelines.history import NEVER, STARTED_BY, Catalogue, Instant, replay
 from pipelines.judgement import DEFAULT_LIMITS, Candidate, Judged, Limits, judge
 from pipelines.ledger.connect import rows, select
 from pipelines.ledger.facts import Listings
+from pipelines.ledger.offers import derive_offers
+from pipelines.ledger.reconcile import reconcile
 from pipelines.ledger.schema import derivations
 
 _FOLLOWING = {
@@ -72,6 +73,7 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None
     for altered in _altered_sources(connection):
         _derive_runs(connection, listings, models, altered)
         _derive_from_runs(connection, altered)
+    derive_offers(connection, recorded_at, limits_of(connection))
 
 
 # --- verdicts -------------------------------------------------------------------------------------------------------
@@ -162,7 +164,7 @@ def derive_verdicts(
         "LEFT JOIN former_verdicts AS o USING (capture_no) "
         "WHERE (f.verdict = 'accepted') <> coalesce(o.verdict = 'accepted', FALSE)"
     )
-    _reconcile(connection, "verdicts")
+    reconcile(connection, "verdicts")
 
 
 def _altered_sources(connection: duckdb.DuckDBPyConnection) -> list[_Altered]:
@@ -232,7 +234,7 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     )
     connection.unregister("replayed")
     connection.unregister("touched")
-    _reconcile(connection, "runs")
+    reconcile(connection, "runs")
 
 
 def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int) -> Catalogue:
@@ -318,31 +320,4 @@ def _derive_affected(connection: duckdb.DuckDBPyConnection, tables: Sequence[str
             f"FROM catalogue.core.{name} AS t SEMI JOIN {concerned} "
             "WHERE t.known_to IS NULL AND t.source = (SELECT source FROM altered_source)"
         )
-        _reconcile(connection, name)
-
-
-def _reconcile(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Close the rows of `former_<name>` that `fresh_<name>` lacks, and add those that only `fresh_<name>` has."""
-    columns = _columns(connection, name)
-    same = " AND ".join(f"f.{column} IS NOT DISTINCT FROM o.{column}" for column in columns)
-    listed = ", ".join(f"f.{column}" for column in columns)
-    connection.execute(
-        f"UPDATE catalogue.core.{name} SET known_to = (SELECT recorded_at FROM commit_time) "
-        f"WHERE rowid IN (SELECT o.row_no FROM former_{name} AS o ANTI JOIN fresh_{name} AS f ON {same})"
-    )
-    connection.execute(
-        f"INSERT INTO catalogue.core.{name} SELECT {listed}, (SELECT recorded_at FROM commit_time), NULL "
-        f"FROM fresh_{name} AS f ANTI JOIN former_{name} AS o ON {same}"
-    )
-
-
-_columns_of: dict[str, list[str]] = {}
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
-    """The columns of a derived table but for the two that say when it was known; asked for once."""
-    if name not in _columns_of:
-        columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
-        connection.fetchall()
-        _columns_of[name] = [column[0] for column in columns if column[0] not in ("known_from", "known_to")]
-    return _columns_of[name]
+        reconcile(connection, name)

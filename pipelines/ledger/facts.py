@@ -6,7 +6,7 @@ Does not belong here: verdicts and history, which are derived (`derive`), transa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
 from pipelines.ledger.connect import listed, rows, select
+from pipelines.ledger.offers import append_answers
 from pipelines.scopes import Scope
 
 GROUP_SIZE = 64
@@ -146,6 +147,25 @@ def append(connection: duckdb.DuckDBPyConnection, readings: Sequence[Reading]) -
     All numbers count in the order in which things are met, so that it makes no difference which packs are appended
     together.
     """
+    for together in _in_one_order(readings):
+        _append_together(connection, together)
+
+
+def _in_one_order(readings: Sequence[Reading]) -> Iterator[list[Reading]]:
+    """Cuts ``readings`` so that listings, which are numbered first, never come after answers of another kind."""
+    together: list[Reading] = []
+    has_answers = False
+    for reading in readings:
+        if has_answers and reading.frames is not None:
+            yield together
+            together, has_answers = [], False
+        together.append(reading)
+        has_answers = has_answers or any(one.scope.topic is not None for one in reading.filed)
+    if together:
+        yield together
+
+
+def _append_together(connection: duckdb.DuckDBPyConnection, readings: Sequence[Reading]) -> None:
     filed = [one for reading in readings for one in reading.filed]
     known = known_ids(connection, [one.snapshot_id for one in filed])
     new: dict[str, Filed] = {}
@@ -159,6 +179,7 @@ def append(connection: duckdb.DuckDBPyConnection, readings: Sequence[Reading]) -
         if frames:
             _append_distinct(connection, frames)
             _append_listings(connection, numbered)
+        append_answers(connection, [(number, one.scope, one.body) for number, one in numbered])
     sightings: dict[tuple[str, str], str] = {}
     for reading in readings:
         for one in sorted(reading.filed, key=lambda each: each.provenance):

@@ -33,6 +33,7 @@ from pipelines.judgement import Limits
 from pipelines.ledger.connect import NoDatabaseError, attach, in_words, listed, literal, rows
 from pipelines.ledger.derive import derive, derive_verdicts, limits_of
 from pipelines.ledger.facts import Reading, append, append_provenance, known_ids, read
+from pipelines.ledger.offers import waiting_packs
 from pipelines.ledger.published import PUBLISHED
 from pipelines.ledger.schema import EarlierSchemaError, prepare
 
@@ -287,7 +288,7 @@ class Ledger:
         return moment
 
     def verdicts(self, snapshot_ids: Sequence[str]) -> list[Verdict]:
-        """What became of captures of listings, oldest first."""
+        """What became of those captures that are judged, oldest first."""
         with listed(self._connection, snapshot_ids) as asked:
             found = self.rows(
                 "SELECT c.snapshot_id, c.scope, c.observed_at, v.verdict, v.codes, v.reasons "
@@ -339,12 +340,14 @@ class Ledger:
             self._connection.execute("ROLLBACK")
 
     def decidable(self, prefix: str) -> list[dict[str, Any]]:
-        """Captures of listings whose snapshot_id begins with ``prefix``: {snapshot_id, is_fatal}."""
+        """Judged captures whose snapshot_id begins with ``prefix``: {snapshot_id, is_fatal}."""
         return [
             {"snapshot_id": snapshot_id, "is_fatal": is_fatal}
             for snapshot_id, is_fatal in self.rows(
-                "SELECT c.snapshot_id, l.keyframe_no IS NULL FROM catalogue.raw.captures AS c "
-                "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no WHERE starts_with(c.snapshot_id, ?)",
+                "SELECT c.snapshot_id, coalesce(l.keyframe_no, a.list_no) IS NULL FROM catalogue.raw.captures AS c "
+                "LEFT JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no "
+                "LEFT JOIN catalogue.core.answers AS a ON a.capture_no = c.capture_no "
+                "WHERE starts_with(c.snapshot_id, ?) AND (l.capture_no IS NOT NULL OR a.capture_no IS NOT NULL)",
                 [prefix],
             )
         ]
@@ -390,13 +393,13 @@ class Ledger:
             raise CatalogueError("a commit failed half-way: open the warehouse again to catch up with its journal")
 
     def _concerned(self, packs: Sequence[str]) -> list[str]:
-        """``packs`` and those appended before of which a listing waits for its verdict, in the order of appending."""
+        """``packs`` and those appended before of which a capture waits for its verdict, in the order of appending."""
         waiting = self.rows(
             "SELECT DISTINCT c.pack FROM catalogue.raw.captures AS c "
             "JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no "
             "ANTI JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no"
         )
-        concerned = dict.fromkeys([*packs, *(pack for (pack,) in waiting)])
+        concerned = dict.fromkeys([*packs, *(pack for (pack,) in waiting), *waiting_packs(self._connection)])
         with listed(self._connection, list(concerned)) as asked:
             place = dict(
                 self.rows(

@@ -1,7 +1,7 @@
 /*
 meaning: Changes of headline prices between successive snapshots that cover and list a model.
 grain: a change of one headline price
-reads: core.price_changes, core.model_ids
+reads: core.price_changes, core.model_ids, core.routed_price_changes
 columns:
   changed_at: The first snapshot with the new value.
   last_seen_at: The last snapshot with the old value: the change happened after it and by changed_at.
@@ -20,6 +20,7 @@ columns:
   is_repricing: Whether it is an increase, a decrease, became_free or became_paid, and no schedule flip.
   after_absence: Whether the model was not listed in between.
   reverted_at: When the old value came back, if the next change of this price restored it.
+  explained_by: `schedule` where is_schedule_flip; `routing` where another offer of the model, which cost the new value before and after, became the headline, so that no price changed; null for anything else, and where no offers were captured around the change.
 */
 SELECT
     c.changed_at,
@@ -41,7 +42,10 @@ SELECT
     c.is_schedule_flip,
     c.change_kind IN ('increase', 'decrease', 'became_free', 'became_paid') AND NOT c.is_schedule_flip AS is_repricing,
     c.after_absence,
-    c.reverted_at
+    c.reverted_at,
+    CASE WHEN c.is_schedule_flip THEN 'schedule' WHEN r.model_no IS NOT NULL THEN 'routing' END AS explained_by
 FROM catalogue.core.price_changes AS c
 JOIN catalogue.core.model_ids AS m ON m.model_no = c.model_no
+LEFT JOIN catalogue.core.routed_price_changes AS r
+    ON r.source = c.source AND r.model_no = c.model_no AND r.price_kind = c.price_kind AND r.changed_at = c.changed_at
 WHERE c.known_to IS NULL

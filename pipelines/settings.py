@@ -35,7 +35,9 @@ class Settings:
     ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
     ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse. ``limits`` are those
     fields of :class:`pipelines.judgement.Limits` that a warehouse is to be judged by from now on; the others stay.
-    ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. ``clock``
+    ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. A sweep of
+    offers keeps up to ``sweep_connections`` requests going, begins at most ``sweep_requests_per_second``, and passes
+    over models whose last answer is younger than ``sweep_fresh_hours``, so that an interrupted one goes on. ``clock``
     is for simulated catalogues and comes from no environment.
     """
 
@@ -49,6 +51,9 @@ class Settings:
     home: Path | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     fetch_policy: FetchPolicy = DEFAULT_POLICY
+    sweep_connections: int = 8
+    sweep_requests_per_second: float = 50.0
+    sweep_fresh_hours: float = 6.0
     clock: Callable[[], datetime] | None = None
 
     @classmethod
@@ -72,6 +77,13 @@ class Settings:
             limits={
                 limit: _number(given, name, 0, at_most=most) for name, (limit, most) in _LIMITS.items() if name in given
             },
+            sweep_connections=int(
+                _number(given, "CATALOGUE_SWEEP_CONNECTIONS", cls.sweep_connections, at_least=1, at_most=64, whole=True)
+            ),
+            sweep_requests_per_second=_number(
+                given, "CATALOGUE_SWEEP_REQUESTS_PER_SECOND", cls.sweep_requests_per_second, at_least=0.1
+            ),
+            sweep_fresh_hours=_number(given, "CATALOGUE_SWEEP_FRESH_HOURS", cls.sweep_fresh_hours),
             fetch_policy=replace(
                 DEFAULT_POLICY,
                 attempts=int(attempts),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ import orjson
 
 from pipelines.demo import truth
 from pipelines.demo.cast import fill
+from pipelines.demo.offers import SimulatedOffers
 from pipelines.demo.simulated import PriceValue
 from pipelines.demo.stage import Stage
 from pipelines.demo.timeline import Calendar
@@ -56,7 +58,8 @@ class SimulatedCatalogue:
             raise ValueError("a simulation cannot have fewer than no models or days")
         self._seed = seed
         self._calendar = Calendar(_utc(start), days)
-        stage = Stage(seed, Calendar(_utc(start), max(days, SHORTEST_STORY_DAYS)))
+        self._story = Calendar(_utc(start), max(days, SHORTEST_STORY_DAYS))
+        stage = Stage(seed, self._story)
         self.parts = MappingProxyType(fill(stage, models))
         self.eras = MappingProxyType(stage.eras)
         self._models = {model.id: model for model in stage.models}
@@ -86,6 +89,23 @@ class SimulatedCatalogue:
     def count(self, at: datetime, *, output_modalities: str = "text") -> int:
         """How many models :meth:`listing` has."""
         return len(self.ids_at(at, output_modalities))
+
+    def endpoints(self, model_id: str, at: datetime) -> bytes | None:
+        """The JSON body that ``/models/{model_id}/endpoints`` answers at ``at``; None where there is no such model."""
+        return self.offers.endpoints(model_id, self._within(at))
+
+    def zdr_endpoints(self, at: datetime) -> bytes:
+        """The JSON body that ``/endpoints/zdr`` answers at ``at``."""
+        return self.offers.zdr(self._within(at))
+
+    def providers(self, at: datetime) -> bytes:
+        """The JSON body that ``/providers`` answers at ``at``."""
+        return self.offers.providers(self._within(at))
+
+    @cached_property
+    def offers(self) -> SimulatedOffers:
+        """Who offers the models, and the truth about it."""
+        return SimulatedOffers(self._models.values(), self._story, self._seed)
 
     def _envelope(self, data: list[dict[str, Any]], at: datetime) -> dict[str, Any]:
         keys = {

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from socketserver import TCPServer
 from types import TracebackType
-from typing import Any, Protocol, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, Protocol, Self, runtime_checkable
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 
@@ -51,13 +51,31 @@ class Catalogue(Protocol):
         ...
 
 
+@runtime_checkable
+class Offering(Protocol):
+    """What a catalogue may have beside its listing: offers and providers."""
+
+    def endpoints(self, model_id: str, at: datetime) -> bytes | None:
+        """The body that ``/models/{model_id}/endpoints`` answers at ``at``; None: there is no such model."""
+        ...
+
+    def zdr_endpoints(self, at: datetime) -> bytes:
+        """The body that ``/endpoints/zdr`` answers at ``at``."""
+        ...
+
+    def providers(self, at: datetime) -> bytes:
+        """The body that ``/providers`` answers at ``at``."""
+        ...
+
+
 class CatalogueServer:
     """Serves ``catalogue`` at :attr:`base_url` from a thread, while its context lasts.
 
     ``now`` is the server's clock, free to be set: it dates the answers and chooses what is listed. With
     ``age_seconds`` set, answers come as if from a cache: they say their age, and list what was listed then.
     ``page_size`` cuts lists into pages even for a client that names no limit. ``requests`` are those received
-    so far. An exception in the catalogue is answered with status 500 and raised again when the context ends.
+    so far. ``latency_seconds`` go by before each answer. An exception in the catalogue is answered with status 500 and
+    raised again when the context ends.
     """
 
     def __init__(self, catalogue: Catalogue, *, now: datetime) -> None:
@@ -66,6 +84,7 @@ class CatalogueServer:
         self.catalogue = catalogue
         self.now = now
         self.age_seconds: int | None = None
+        self.latency_seconds = 0.0
         self.page_size: int | None = None
         self.requests: list[Request] = []
         self.stopping = threading.Event()
@@ -142,8 +161,20 @@ class CatalogueServer:
             case "/models/count":
                 count = self.catalogue.count(self._said_at(), output_modalities=_modalities(request))
                 return self._cached(orjson.dumps({"data": {"count": count}}))
+            case path if isinstance(self.catalogue, Offering):
+                return self._offered(self.catalogue, path)
             case _:
                 return error(404, "Not Found")
+
+    def _offered(self, catalogue: Offering, path: str) -> Reply:
+        at, body = self._said_at(), None
+        if path == "/endpoints/zdr":
+            body = catalogue.zdr_endpoints(at)
+        elif path == "/providers":
+            body = catalogue.providers(at)
+        elif path.startswith("/models/") and path.endswith("/endpoints"):
+            body = catalogue.endpoints(unquote(path[len("/models/") : -len("/endpoints")]), at)
+        return error(404, "Not Found") if body is None else self._cached(body)
 
     def _models(self, request: Request) -> Reply:
         body = self.catalogue.listing(self._said_at(), output_modalities=_modalities(request))
@@ -226,6 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         request = self._request()
         plan = owner.take_plan(request)
+        owner.stopping.wait(owner.latency_seconds)
         try:
             reply = owner.reply(request)
         except Exception as failure:

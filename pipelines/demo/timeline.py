@@ -43,6 +43,11 @@ class Timeline(Generic[T]):
         return self._values[bisect_right(self._from, moment)]
 
     @property
+    def steps(self) -> tuple[datetime, ...]:
+        """When it changes, in order."""
+        return self._from
+
+    @property
     def last(self) -> T:
         """The value after every step."""
         return self._values[-1]

@@ -35,6 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),
     frozenset({"snapshot", "backfill", "settings"}),
+    frozenset({"sweep"}),
     frozenset({"reports"}),
     frozenset({"defs"}),
     frozenset({"tour"}),

@@ -32,7 +32,7 @@ CONTRACT = {
         price_usd valid_from valid_to""",
     "price_changes": """changed_at last_seen_at model_id price_kind change_kind old_price_text new_price_text
         old_price_usd new_price_usd change_ratio is_alias has_rule_change is_schedule_flip is_repricing after_absence
-        reverted_at""",
+        reverted_at explained_by""",
     "model_spells": "model_id spell_no listed_from listed_to last_seen_at is_left_censored",
     "model_events": "happened_at model_id event",
     "model_history": f"{MODELS} valid_from valid_to last_seen_at",
@@ -42,6 +42,21 @@ CONTRACT = {
         notice_days removed_at""",
     "attribute_changes": "changed_at last_seen_at model_id attribute old_value new_value after_absence",
     "schema_drift": "first_seen_at path json_type example",
+    "offers": """model_id tag twin_no provider_name quantization context_length max_completion_tokens max_prompt_tokens
+        supported_parameters supports_implicit_caching is_zdr discount first_seen_at last_seen_at extra""",
+    "offer_price_history": f"{PRICES} tag twin_no valid_to last_seen_at",
+    "offer_price_changes": """changed_at last_seen_at model_id tag twin_no price_kind change_kind old_price_text
+        new_price_text old_price_usd new_price_usd change_ratio has_rule_change is_schedule_flip is_repricing
+        after_absence reverted_at""",
+    "offer_events": "happened_at model_id tag twin_no event",
+    "offer_measurements": "observed_at model_id tag twin_no status uptime_last_5m uptime_last_30m uptime_last_1d",
+    "providers": """source slug name privacy_policy_url terms_of_service_url status_page_url headquarters datacenters
+        first_seen_at last_seen_at""",
+    "provider_history": """source slug name privacy_policy_url terms_of_service_url status_page_url headquarters
+        datacenters valid_from valid_to last_seen_at""",
+    "cheapest_offers": """model_id price_kind price_usd tag provider_name quantization context_length is_zdr""",
+    "price_spread": "model_id price_kind list_price_usd cheapest_usd median_usd dearest_usd offer_count",
+    "offer_differences": "model_id price_kind list_price_usd nearest_usd list_seen_at offers_seen_at is_settled",
     "models_at": f"{MODELS} next_seen_at",
     "prices_at": f"{PRICES} valid_to last_seen_at next_seen_at",
 }
@@ -107,7 +122,9 @@ def test_prices_are_exact_and_times_have_a_zone(opened, mart):
 @every_mart
 def test_no_money_is_a_float(opened, mart):
     floats = {name for name, kind in columns(opened, mart).items() if kind in {"DOUBLE", "FLOAT"}}
-    assert floats <= {"change_ratio", "hours_since_previous", "week_ratio"}
+    ratios = {name for name in floats if name.endswith("_ratio")}
+    measured = set(mart.columns) if mart.name == "offer_measurements" else set()
+    assert floats <= ratios | measured | {"hours_since_previous"}
 
 
 # --- headers and comments ---

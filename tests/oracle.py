@@ -790,6 +790,8 @@ def _price_changes(model_id: str, life: Life) -> Iterator[Row]:
                 row["change_kind"] in ("increase", "decrease", "became_free", "became_paid")
                 and not row["is_schedule_flip"]
             )
+            # An oracle of listings alone: no offers were captured that could explain more.
+            row["explained_by"] = "schedule" if row["is_schedule_flip"] else None
             if kind in latest and latest[kind][0] == new_value:
                 latest[kind][1]["reverted_at"] = stretch.times[0]
             latest[kind] = old_value, row

@@ -13,8 +13,8 @@ import sys
 
 import click
 
-from pipelines.cli.ask import changes, expiring, new, price, removed, sql, status
-from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, verify
+from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sql, status
+from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, sweep, verify
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
 
@@ -28,6 +28,7 @@ def catalogue() -> None:
     Examples:
       catalogue demo                                     the whole product on ninety simulated days
       catalogue snapshot                                 take the live catalogue once
+      catalogue sweep                                    ask who offers each model, and at what price
       catalogue import models.bundle --path models.json  load an archive of captures
       catalogue changes --since 7d                       what became dearer or cheaper
       catalogue price openai/gpt-4o --at 2025-06-01      what it cost then
@@ -38,6 +39,7 @@ def catalogue() -> None:
 
 for command in (
     snapshot,
+    sweep,
     import_,
     status,
     sql,
@@ -46,6 +48,7 @@ for command in (
     removed,
     expiring,
     price,
+    offers,
     quarantine,
     verify,
     rebuild,

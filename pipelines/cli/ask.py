@@ -293,6 +293,7 @@ def _change_row(one: dict[str, Any]) -> tuple[str, ...]:
             ("rules changed", one["has_rule_change"]),
             ("schedule flip", one["is_schedule_flip"]),
             ("after absence", one["after_absence"]),
+            ("only routing", one["explained_by"] == "routing"),
             (f"back by {minute(one['reverted_at'])}", one["reverted_at"]),
         )
         if holds
@@ -321,7 +322,7 @@ _CHANGES = """
 SELECT
     c.changed_at, c.last_seen_at, c.source, c.model_id, c.price_kind, h.unit, c.change_kind, c.old_price_text,
     c.new_price_text, c.old_price_usd, c.new_price_usd, c.change_ratio, c.is_alias, c.has_rule_change,
-    c.is_schedule_flip, c.is_repricing, c.after_absence, c.reverted_at
+    c.is_schedule_flip, c.is_repricing, c.after_absence, c.reverted_at, c.explained_by
 FROM marts.price_changes AS c
 LEFT JOIN (
     SELECT source, model_id, price_kind, max_by(unit, valid_from) AS unit FROM marts.price_history GROUP BY ALL
@@ -657,3 +658,107 @@ def _unknown_model(published: Published, model: str) -> str:
 def _nearest(given: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(given.lower(), known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+@click.command()
+@click.argument("model", required=False)
+@warehouse_option
+@click.option("--kind", default="prompt", show_default=True, help="The price to rank by.")
+@format_option("table", "csv", "json")
+def offers(model: str | None, warehouse: Path, kind: str, format_: str) -> None:
+    """Who offers a model now, the cheapest first.
+
+    Without a model: those whose offers lie furthest apart.
+
+    \b
+    Examples:
+      catalogue offers deepseek/deepseek-chat
+      catalogue offers deepseek/deepseek-chat --kind completion
+      catalogue offers --format csv
+    """
+    with _open(warehouse) as published:
+        _check_known(published, model, kind)
+        if model is None:
+            _show_spreads(published, kind, format_)
+        else:
+            _show_offers(published, model, kind, format_)
+
+
+def _show_offers(published: Published, model: str, kind: str, format_: str) -> None:
+    answer = published.ask(_OFFERS, {"model": model, "kind": kind})
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    rows = answer.records()
+    title = f"Offers of {model}" + (f" at {minute(rows[0]['last_seen_at'])} UTC" if rows else "")
+    print_table(
+        title,
+        ("offer", "provider", ">prompt", ">completion", ">context", "weights", "keeps no data", "since", "exactly"),
+        [
+            (
+                one["tag"] if one["twin_no"] == 1 else f"{one['tag']} ({one['twin_no']})",
+                one["provider_name"] or "",
+                *(_offer_price(one, price) for price in ("prompt", "completion")),
+                f"{one['context_length']:,}" if one["context_length"] else "",
+                one["quantization"] or "",
+                cell(one["is_zdr"]),
+                minute(one["first_seen_at"]),
+                " / ".join(one[f"{price}_text"] or "absent" for price in ("prompt", "completion")),
+            )
+            for one in rows
+        ],
+    )
+
+
+def _offer_price(one: dict[str, Any], kind: str) -> str:
+    return money(one[f"{kind}_usd"], one[f"{kind}_status"] or "unlisted", one[f"{kind}_unit"] or "token")
+
+
+_OFFERS = """
+WITH now AS (SELECT * FROM marts.offer_price_history WHERE model_id = $model AND valid_to IS NULL)
+SELECT
+    o.*,
+    p.price_text AS prompt_text, p.price_usd AS prompt_usd, p.price_status AS prompt_status, p.unit AS prompt_unit,
+    c.price_text AS completion_text, c.price_usd AS completion_usd, c.price_status AS completion_status,
+    c.unit AS completion_unit, k.price_usd AS ranked_by_usd
+FROM marts.offers AS o
+LEFT JOIN now AS p ON p.source = o.source AND p.tag = o.tag AND p.twin_no = o.twin_no AND p.price_kind = 'prompt'
+LEFT JOIN now AS c ON c.source = o.source AND c.tag = o.tag AND c.twin_no = o.twin_no AND c.price_kind = 'completion'
+LEFT JOIN now AS k ON k.source = o.source AND k.tag = o.tag AND k.twin_no = o.twin_no AND k.price_kind = $kind
+WHERE o.model_id = $model
+ORDER BY k.price_usd NULLS LAST, c.price_usd NULLS LAST, o.source, o.tag, o.twin_no
+"""
+
+
+def _show_spreads(published: Published, kind: str, format_: str) -> None:
+    answer = published.ask(_SPREADS, [kind])
+    if format_ != "table":
+        print_records(format_, answer.columns, answer.rows)
+        return
+    rows = answer.records()
+    print_table(
+        f"Models whose offers lie furthest apart by their {kind} price",
+        ("model", ">offers", ">list", ">cheapest", ">median", ">dearest", ">apart", "cheapest offer"),
+        [
+            (
+                one["model_id"],
+                str(one["offer_count"]),
+                money(one["list_price_usd"], "listed", one["unit"]),
+                *(money(one[f"{which}_usd"], "listed", one["unit"]) for which in ("cheapest", "median", "dearest")),
+                f"{one['dearest_to_cheapest_ratio']:+.1%}" if one["dearest_to_cheapest_ratio"] is not None else "",
+                one["cheapest_tag"],
+            )
+            for one in rows[:_SPREADS_SHOWN]
+        ],
+        footer=f"{len(rows) - _SPREADS_SHOWN} more models have offers: --format csv has all"
+        if len(rows) > _SPREADS_SHOWN
+        else "",
+    )
+
+
+_SPREADS_SHOWN = 20
+
+_SPREADS = """
+SELECT * FROM marts.price_spread WHERE price_kind = ?
+ORDER BY dearest_to_cheapest_ratio DESC NULLS LAST, model_id, source
+"""

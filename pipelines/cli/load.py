@@ -1,6 +1,6 @@
 """Commands that write to the warehouse.
 
-Belongs here: `snapshot`, `import`, `quarantine`, `demo` and `serve`: what they take, report and exit with.
+Belongs here: `snapshot`, `sweep`, `import`, `quarantine`, `demo` and `serve`: what they take, report and exit with.
 Does not belong here: how loading works (`snapshot`, `backfill`, `ledger`, `defs`), commands that only ask (`ask`).
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.backfill import Tally
     from pipelines.ledger.ledger import Ledger, Verdict
     from pipelines.sources.archives import Archive
+    from pipelines.sweep import Swept
 
 QUARANTINED = 3
 """Exit code: something was quarantined, and the rest is done."""
@@ -109,6 +110,104 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
         click.echo(f"catalogue: {harmless(warning)}", err=True)
     click.echo(f"snapshot {minute(result.verdict.observed_at)} UTC is in {warehouse / 'catalogue.duckdb'}")
     return 0
+
+
+@click.command()
+@warehouse_option
+@click.option(
+    "--base-url", envvar="CATALOGUE_BASE_URL", show_envvar=True, help="The API's address, if not OpenRouter's own."
+)
+@click.option(
+    "--connections",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    envvar="CATALOGUE_SWEEP_CONNECTIONS",
+    show_envvar=True,
+    help="How many models to ask about at a time.",
+)
+@click.option(
+    "--per-second",
+    type=click.FloatRange(0.1),
+    default=50,
+    show_default=True,
+    envvar="CATALOGUE_SWEEP_REQUESTS_PER_SECOND",
+    show_envvar=True,
+    help="How many requests may begin in a second.",
+)
+@click.option(
+    "--fresh-hours",
+    type=click.FloatRange(0),
+    default=6,
+    show_default=True,
+    envvar="CATALOGUE_SWEEP_FRESH_HOURS",
+    show_envvar=True,
+    help="Pass over models whose last answer is younger, so that an interrupted sweep goes on.",
+)
+@click.option("--again", is_flag=True, help="Ask for everything, however fresh.")
+def sweep(
+    warehouse: Path, base_url: str | None, connections: int, per_second: float, fresh_hours: float, again: bool
+) -> int:
+    """Ask who offers every model, and at what price.
+
+    For each model of the last snapshot, many at a time; providers and offers without data retention too.
+
+    Interrupted, it goes on where it stopped.
+
+    A model that could not be asked keeps its offers and is named. Exits with 3 if there was one, or if an answer was
+    quarantined, and with 1 if nothing was answered at all.
+
+    \b
+    Examples:
+      catalogue sweep
+      catalogue sweep --connections 4 --per-second 5
+      catalogue sweep --again
+    """
+    from dataclasses import replace
+
+    from pipelines.ledger.ledger import Ledger
+    from pipelines.settings import Settings
+    from pipelines.sweep import sweep as sweep_offers
+    from pipelines.sweep import take_in
+
+    settings = replace(
+        Settings.from_environment(),
+        warehouse=warehouse,
+        sweep_connections=connections,
+        sweep_requests_per_second=per_second,
+        sweep_fresh_hours=fresh_hours,
+    )
+    if base_url is not None:
+        settings = replace(settings, base_url=base_url)
+    if not (warehouse / "raw").is_dir():
+        raise CatalogueError(f"there is no warehouse at {warehouse}: run `catalogue snapshot` first")
+    with _bar() as progress:
+        task = progress.add_task("asking for offers", total=None)
+        swept = sweep_offers(
+            settings, again=again, on_progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+        progress.update(task, description="taking in")
+        with Ledger(warehouse, in_hand=swept.packs, limits=settings.limits) as ledger:
+            suspicious = take_in(swept, ledger)
+            offers, models = ledger.rows("SELECT count(*), count(DISTINCT model_id) FROM marts.offers")[0]
+    return _report_sweep(swept, suspicious, f"{count(offers, 'offer')} of {count(models, 'model')} now")
+
+
+def _report_sweep(swept: Swept, suspicious: list[Verdict], now: str) -> int:
+    parts = [f"{count(swept.answered, 'answer')} to {count(swept.due, 'question')}"]
+    if swept.fresh:
+        parts.append(f"{swept.fresh} answered a short time ago and not asked again (--again asks them)")
+    click.echo(f"{', '.join(parts)}; {now}")
+    if swept.failed:
+        click.echo(f"{count(len(swept.failed), 'question')} got no answer; what was known of them stays:", err=True)
+        for one in swept.failed[:_SHOWN]:
+            click.echo(f"  {harmless(one.scope.model_id or one.scope.name)}: {harmless(one.reason)}", err=True)
+        _and_more(len(swept.failed))
+    if swept.unasked:
+        click.echo(f"{swept.unasked} more were not asked, because nothing was answered any more", err=True)
+    if suspicious:
+        _report_quarantined(suspicious)
+    return QUARANTINED if swept.failed or swept.unasked or suspicious else 0
 
 
 @click.command("import")
@@ -346,7 +445,7 @@ ORDER BY m.model_id
 
 def _only(records: list[dict[str, Any]], snapshot_id: str) -> dict[str, Any]:
     if not records:
-        raise UsageError(f"no capture of a listing has an id that begins with {snapshot_id!r}")
+        raise UsageError(f"no capture that is judged has an id that begins with {snapshot_id!r}")
     if len(records) > 1:
         raise UsageError(f"{len(records)} captures have ids that begin with {snapshot_id!r}: give more of it")
     return records[0]
@@ -363,7 +462,7 @@ def _decision(name: str, help_: str) -> click.Command:
         with _writing(warehouse, lock_timeout, must_exist=True) as ledger:
             one = _only(ledger.decidable(snapshot_id), snapshot_id)
             if name == "accept" and one["is_fatal"]:
-                raise UsageError(f"{one['snapshot_id']} holds no list of models, so there is nothing to accept")
+                raise UsageError(f"{one['snapshot_id']} holds nothing that could be accepted")
             ledger.commit(decisions=[{"snapshot_id": one["snapshot_id"], "decision": name, "reason": reason.strip()}])
             ledger.publish()
             verdict = ledger.verdicts([one["snapshot_id"]])[0]

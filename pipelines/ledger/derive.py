@@ -9,6 +9,7 @@ and reconciled with those that are known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 

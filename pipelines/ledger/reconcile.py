@@ -8,8 +8,6 @@ added; nothing is ever changed or deleted otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import duckdb
 
 
@@ -28,8 +26,13 @@ def reconcile(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> Sequence[str]:
-    """The columns of a derived table but for the two that say when it was known."""
-    columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
-    connection.fetchall()
-    return [column[0] for column in columns if column[0] not in ("known_from", "known_to")]
+_columns_of: dict[str, list[str]] = {}
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    """The columns of a derived table but for the two that say when it was known; asked for once."""
+    if name not in _columns_of:
+        columns = connection.execute(f"SELECT * FROM catalogue.core.{name} LIMIT 0").description or []
+        connection.fetchall()
+        _columns_of[name] = [column[0] for column in columns if column[0] not in ("known_from", "known_to")]
+    return _columns_of[name]

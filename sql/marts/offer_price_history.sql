@@ -1,7 +1,7 @@
 /*
 meaning: The headline prices of offers over time. A kind that was not listed has no row for that time.
 grain: a price interval: offer and price kind, per source
-reads: core.offer_price_intervals, core.offer_ids, core.model_ids, core.offer_states, core.last_answers, core.gone_models
+reads: core.offer_price_intervals, core.offer_ids, core.model_ids, core.last_answers, core.gone_models
 columns:
   source: Where it was offered, such as `openrouter`.
   model_id: The model's id, such as `author/name` or `author/name:free`.

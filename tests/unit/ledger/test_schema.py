@@ -160,7 +160,7 @@ def test_a_header_names_all_that_its_query_reads(path):
     first, *lines = header.partition("\nreads:")[2].splitlines() or [""]
     told = [first, *itertools.takewhile(lambda line: line.startswith("    "), lines)]
     named = set(re.findall(r"[\w.]+", " ".join(told)))
-    own = r"\b(?:FROM|JOIN) ((?:fresh|affected|altered)_\w+|commit_time)"
+    own = r"\b(?:FROM|JOIN) ((?:fresh|former|affected|altered)_\w+|commit_time)"
     read = re.findall(r"\bcatalogue\.(\w+\.\w+)", body) + re.findall(own, body)
     assert set(read) == named
 

@@ -462,7 +462,7 @@ def _decision(name: str, help_: str) -> click.Command:
         with _writing(warehouse, lock_timeout, must_exist=True) as ledger:
             one = _only(ledger.decidable(snapshot_id), snapshot_id)
             if name == "accept" and one["is_fatal"]:
-                raise UsageError(f"{one['snapshot_id']} holds nothing that could be accepted")
+                raise UsageError(f"{one['snapshot_id']} holds no list, so there is nothing to accept")
             ledger.commit(decisions=[{"snapshot_id": one["snapshot_id"], "decision": name, "reason": reason.strip()}])
             ledger.publish()
             verdict = ledger.verdicts([one["snapshot_id"]])[0]

@@ -8,7 +8,6 @@ The lineage: listing → frames → core → history → marts → published.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ import polars as pl
 
 from pipelines.captures import RawStore, iso
 from pipelines.defs import checks, tables
-from pipelines.errors import CatalogueError, SourceError
+from pipelines.defs.failures import one_sentence
 from pipelines.flatten import Frames, flatten
 from pipelines.ledger.ledger import Ledger, Verdict
 from pipelines.ledger.schema import marts as mart_definitions
@@ -25,7 +24,6 @@ from pipelines.scopes import OPENROUTER
 from pipelines.settings import Settings
 from pipelines.snapshot import Taken, take
 from pipelines.sources.http import utc_now
-from pipelines.sources.http_failures import Failure
 from pipelines.sources.openrouter import BASE_URL, OpenRouter
 
 GROUP = "catalogue"
@@ -57,20 +55,6 @@ class Judged:
     verdict: Verdict
 
 
-@contextmanager
-def _one_sentence(*, is_last_try: bool = True) -> Iterator[None]:
-    """Shows an error that a person is meant to read as such a sentence; only a passing one is worth another try."""
-    try:
-        yield
-    except CatalogueError as problem:
-        raise dg.Failure(str(problem), allow_retries=_may_pass(problem) and not is_last_try) from problem
-
-
-def _may_pass(problem: CatalogueError) -> bool:
-    cause = problem.__cause__
-    return isinstance(problem, SourceError) and isinstance(cause, Failure) and cause.is_transient
-
-
 def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
     """The asset ``listing``; what may be tried again, and how patiently, is known only with the settings."""
 
@@ -85,7 +69,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
         )
         # Dagster would hide the sentence behind "Exceeded max_retries" if the last try asked for another.
         is_last_try = dg.AssetExecutionContext.get().retry_number >= retry_policy.max_retries
-        with _one_sentence(is_last_try=is_last_try), source:
+        with one_sentence(is_last_try=is_last_try), source:
             taken = take(source, raw)
             capture = next(one for one in raw.read(taken.packs[0]) if one.snapshot_id == taken.snapshot_id)
         return dg.MaterializeResult(
@@ -107,7 +91,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"polars"})
 def frames(listing: Taken, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Flattened]:
     """The listing as frames: models, prices, price rules, and fields that the API's description does not name."""
-    with _one_sentence():
+    with one_sentence():
         captures = RawStore(settings.warehouse / "raw").read(listing.packs[0])
     flat = flatten(one.body for one in captures)
     unknown = flat.unknown_fields.group_by("path", "json_type").agg(pl.first("example")).sort("path")
@@ -130,7 +114,7 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
     A suspicious listing ends the run here. That it is quarantined is published, so that a person can decide.
     """
     taken = frames.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
+    with one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
         ledger.append(taken.packs[0], frames=frames.frames)
         for pack in taken.packs[1:]:
             ledger.append(pack)
@@ -154,7 +138,7 @@ def core(frames: Flattened, settings: dg.ResourceParam[Settings]) -> Checked[Jud
 def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[Judged]:
     """What follows from the facts: spells, intervals and changes, committed together with the verdict."""
     taken = core.taken
-    with _one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
+    with one_sentence(), Ledger(settings.warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
         recorded_at = ledger.commit(taken.packs)
         assert recorded_at is not None
         ((touched, runs),) = ledger.rows(
@@ -174,7 +158,7 @@ def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.Materializ
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.invariant_specs())
 def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> Checked[None]:
     """The public views over the history, and what they say of the day."""
-    with _one_sentence(), Ledger(settings.warehouse) as ledger:
+    with one_sentence(), Ledger(settings.warehouse) as ledger:
         metadata = tables.day_metadata(ledger.rows, OPENROUTER, history.verdict.observed_at)
         counts = _row_counts(ledger)
         results = list(checks.invariant_results(ledger.rows))
@@ -191,7 +175,7 @@ def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> Checked[None
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"duckdb"}, deps=[marts])
 def published(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """The file that analysts read, replaced atomically."""
-    with _one_sentence(), Ledger(settings.warehouse) as ledger:
+    with one_sentence(), Ledger(settings.warehouse) as ledger:
         path = ledger.publish()
     return dg.MaterializeResult(
         metadata={

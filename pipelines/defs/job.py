@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from pipelines.defs import assets
+from pipelines.defs import assets, offers
 from pipelines.defs.home import only_run
 from pipelines.errors import UsageError
 from pipelines.settings import Settings
 
 JOB = "snapshot"
+OFFERS_JOB = "offers"
 SCHEDULE = "daily_snapshot"
 
 
@@ -32,6 +33,13 @@ def definitions(settings: Settings) -> dg.Definitions:
         config=console_config("WARNING"),
         description="Takes the catalogue once: asks, stores, judges, derives and publishes.",
     )
+    offers_job = dg.define_asset_job(
+        OFFERS_JOB,
+        selection=dg.AssetSelection.groups(offers.GROUP),
+        executor_def=dg.in_process_executor,
+        config=console_config("WARNING"),
+        description="Sweeps once: asks for the offers of every model listed now, stores, derives and publishes.",
+    )
     return dg.Definitions(
         assets=[
             assets.listing(_retry_policy(settings)),
@@ -40,8 +48,10 @@ def definitions(settings: Settings) -> dg.Definitions:
             assets.history,
             assets.marts,
             assets.published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, freshness)),
+            offers.offer_answers,
+            offers.offers,
         ],
-        jobs=[job],
+        jobs=[job, offers_job],
         schedules=[_schedule(settings, job)],
         # Named, because a run in process would otherwise keep its values to itself, and a step could not be run again.
         resources={assets.SETTINGS: _settings_resource(settings), "io_manager": dg.FilesystemIOManager()},

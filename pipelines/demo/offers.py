@@ -189,11 +189,17 @@ class SimulatedOffers:
         if offered.top is None:
             return False
         former, now = offered.top.at(last_seen_at), offered.top.at(changed_at)
-        was_changed = any(last_seen_at < step <= changed_at for step in now.terms.steps)
-        came_itself = former.terms.at(changed_at) is not None and former.value_at(kind, changed_at) == now.value_at(
-            kind, changed_at
+        asked = now.value_at(kind, changed_at)
+
+        def has_changed(offer: SimulatedOffer) -> bool:
+            return any(last_seen_at < step <= changed_at for step in offer.terms.steps)
+
+        came_itself = (
+            has_changed(former)
+            and former.terms.at(changed_at) is not None
+            and former.value_at(kind, changed_at) == asked
         )
-        return former is not now and not was_changed and not came_itself
+        return former is not now and not has_changed(now) and not came_itself
 
 
 _PARAMETERS = ("max_tokens", "seed", "stop", "temperature", "tools", "top_p")

@@ -84,7 +84,9 @@ repriced AS (
         ON o.source = c.source AND o.model_no = c.model_no AND o.price_kind = c.price_kind
         AND coalesce(CAST(o.old_price_usd AS VARCHAR), o.old_price_text, 'unlisted') = c.old_worth
         AND coalesce(CAST(o.new_price_usd AS VARCHAR), o.new_price_text, 'unlisted') = c.new_worth
-    WHERE o.known_to IS NULL AND o.changed_at > c.last_seen_at AND o.last_seen_at < c.changed_at
+    WHERE
+        o.known_to IS NULL AND NOT o.is_schedule_flip
+        AND o.changed_at > c.last_seen_at AND o.last_seen_at < c.changed_at
 ),
 
 explained AS (

@@ -1,0 +1,83 @@
+"""The pages under `docs/` show what the program prints today.
+
+Run as ``python -m tests.integration.test_docs`` it writes the output of each command into the page.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.captures import Capture
+from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.ledger.ledger import Ledger
+from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFERS = ROOT / "docs" / "offers.md"
+EXECUTABLE = Path(sys.executable).with_name("catalogue")
+BLOCK = re.compile(r"```console\n\$ (catalogue [^\n]*)\n(.*?)```", re.DOTALL)
+
+
+def simulated_market(warehouse: Path) -> None:
+    """Twelve days of the list every twelve hours, and of all offers with it."""
+    market = SimulatedCatalogue(seed=5, models=60, days=60)
+    with Ledger(warehouse) as ledger:
+        packs: list[str] = []
+        for number in range(24):
+            at = market.start + timedelta(days=24, hours=12 * number, minutes=5)
+            captures = [
+                Capture(ALL_MODELS, at, market.listing(at, output_modalities="all"), "live"),
+                Capture(PROVIDERS, at, market.providers(at), "live"),
+                Capture(ZDR_OFFERS, at, market.zdr_endpoints(at), "live"),
+                *(
+                    Capture(offers_scope(model), at, market.endpoints(model, at) or b"", "live")
+                    for model in sorted(market.ids_at(at, "all"))
+                ),
+            ]
+            packs += [
+                pack for start in (0, 64) if (part := captures[start : start + 64]) for pack in ledger.store(part).packs
+            ]
+        ledger.commit(packs)
+        ledger.publish()
+
+
+def printed(command: str, warehouse: Path) -> str:
+    _, *arguments = shlex.split(command)
+    told = subprocess.run(
+        [EXECUTABLE, *arguments],
+        env={**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert told.returncode == 0, told.stderr
+    return "".join(f"{line.rstrip()}\n" for line in told.stdout.splitlines())
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    warehouse = tmp_path_factory.mktemp("market")
+    simulated_market(warehouse)
+    return warehouse
+
+
+@pytest.mark.parametrize(("command", "output"), BLOCK.findall(OFFERS.read_text(encoding="utf-8")))
+def test_output_in_the_page_about_offers_is_what_the_program_prints(market: Path, command: str, output: str):
+    assert printed(command, market) == output
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        simulated_market(Path(folder))
+        text = OFFERS.read_text(encoding="utf-8")
+        page = BLOCK.sub(lambda one: f"```console\n$ {one[1]}\n{printed(one[1], Path(folder))}```", text)
+        OFFERS.write_text(page, encoding="utf-8")

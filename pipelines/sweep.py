@@ -259,7 +259,7 @@ def _answer(source: Asked, scope: Scope) -> Capture | Failed:
         if scope.model_id is not None:
             return source.endpoints(scope.model_id)
         return source.providers() if scope == PROVIDERS else source.zdr_endpoints()
-    except SourceError as problem:
+    except CatalogueError as problem:  # an id that is none is refused before anything is sent
         return Failed(scope, str(problem))
 
 

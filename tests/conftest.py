@@ -21,6 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
 os.environ["DO_NOT_TRACK"] = "1"
 
+# Warehouses by the hundred, and each commit waits for the disk several times: in memory it need not. What a test means
+# to find out about disks it brings itself. Inherited by every process, and read before pytest makes its folders.
+_MEMORY, _ENOUGH_BYTES = Path("/dev/shm"), 4 << 30
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
+    os.environ["TMPDIR"] = str(_MEMORY)
+
 # No deadline: on a busy machine it measures the neighbours. `quick` looks elsewhere each time, `ci` never.
 hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)

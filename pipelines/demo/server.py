@@ -1,6 +1,6 @@
 """A catalogue served over real HTTP on the loopback interface, on a clock of its own.
 
-Belongs here: the API's addresses, paging, headers and errors, and every bad habit of a real API, on request.
+Belongs here: the API's addresses, paging, headers, keys and errors, and every bad habit of a real API, on request.
 Does not belong here: what the catalogue lists at a given time (whatever has the shape of :class:`Catalogue`).
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 
+from pipelines.demo import questions
 from pipelines.demo.misbehaviour import (
     ERRORS,
     OVERSIZE_BYTES,
@@ -37,6 +39,10 @@ _PREFIX = "/api/v1"
 _DEFAULT_LIMIT = 500
 _MAX_LIMIT = 1000
 _MIB = 1024 * 1024
+
+USER_KEY = "sk-or-v1-of-a-simulated-account"
+EXPIRED_KEY = "sk-or-v1-of-an-account-long-gone"
+"""The keys that the server knows; the second has expired."""
 
 
 class Catalogue(Protocol):
@@ -158,6 +164,10 @@ class CatalogueServer:
         match request.path.removeprefix(_PREFIX):
             case "/models":
                 return self._models(request)
+            case "/models/user":
+                return self._user_models(request)
+            case path if path.startswith("/model/"):
+                return self._model(unquote(path.removeprefix("/model/")))
             case "/models/count":
                 count = self.catalogue.count(self._said_at(), output_modalities=_modalities(request))
                 return self._cached(orjson.dumps({"data": {"count": count}}))
@@ -177,7 +187,20 @@ class CatalogueServer:
         return error(404, "Not Found") if body is None else self._cached(body)
 
     def _models(self, request: Request) -> Reply:
-        body = self.catalogue.listing(self._said_at(), output_modalities=_modalities(request))
+        at = self._said_at()
+        try:
+            questions.check_modalities(request.query)
+            body = self.catalogue.listing(at, output_modalities=_modalities(request))
+            if request.query.get("use_rss") == "true":
+                return self._feed(body, request, at)
+            if not questions.is_plain(request.query):
+                listing = orjson.loads(body)
+                body = _listed(listing, questions.answer(listing["data"], request.query, at))
+        except questions.BadQuestionError as refused:
+            return error(400, str(refused))
+        return self._paged(body, request)
+
+    def _paged(self, body: bytes, request: Request) -> Reply:
         asked = {"offset", "limit"} & request.query.keys()
         if not asked and self.page_size is None:
             return self._cached(body)
@@ -189,6 +212,27 @@ class CatalogueServer:
         if offset < 0 or not 1 <= limit <= _MAX_LIMIT:
             return error(400, f"offset must not be negative and limit must lie between 1 and {_MAX_LIMIT}")
         return self._cached(_page(body, request, offset, limit))
+
+    def _user_models(self, request: Request) -> Reply:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            return error(401, "No cookie auth credentials found")
+        if key != USER_KEY:
+            return error(401, "API key expired" if key == EXPIRED_KEY else "User not found.")
+        at = self._said_at()
+        listing = orjson.loads(self.catalogue.listing(at, output_modalities="all"))
+        own = [model for model in listing["data"] if questions.permits(model, at)]
+        return self._paged(_listed(listing, own), request)
+
+    def _model(self, model_id: str) -> Reply:
+        listing = orjson.loads(self.catalogue.listing(self._said_at(), output_modalities="all"))
+        found = questions.find(listing["data"], model_id)
+        return error(404, "Model not found") if found is None else self._cached(orjson.dumps({"data": found}))
+
+    def _feed(self, body: bytes, request: Request, at: datetime) -> Reply:
+        chat_links = request.query.get("use_rss_chat_links") == "true"
+        reply = self._cached(questions.feed(orjson.loads(body)["data"], at, chat_links=chat_links))
+        return replace(reply, content_type="application/rss+xml; charset=utf-8")
 
     def _said_at(self) -> datetime:
         return self.now - timedelta(seconds=self.age_seconds or 0)
@@ -352,6 +396,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _modalities(request: Request) -> str:
     return request.query.get("output_modalities", "text")
+
+
+def _listed(listing: dict[str, Any], models: list[Any]) -> bytes:
+    """``listing`` with other models, and the count of those where it tells one."""
+    total = {"total_count": len(models)} if "total_count" in listing else {}
+    return orjson.dumps({**listing, "data": models, **total})
 
 
 def _page(body: bytes, request: Request, offset: int, limit: int) -> bytes:

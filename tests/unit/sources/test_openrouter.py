@@ -583,7 +583,8 @@ def test_all_attempts_together_are_bounded(server):
     policy = replace(HASTY, attempts=1000, overall_seconds=0.3, backoff_initial_seconds=0.05)
     server.misbehave(Misbehaviour.SERVER_ERROR, times=1000)
     began = time.monotonic()
-    assert "status 500" in refusal(server, policy)
+    # On a busy machine it is the last attempt that the budget cuts.
+    assert re.search("status 500|not complete in time", refusal(server, policy))
     assert time.monotonic() - began < 3.0
     assert 1 < len(server.requests) < 100
 

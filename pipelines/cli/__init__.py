@@ -14,6 +14,7 @@ import sys
 import click
 
 from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sql, status
+from pipelines.cli.call import count, get
 from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, sweep, verify
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
@@ -49,6 +50,8 @@ for command in (
     expiring,
     price,
     offers,
+    get,
+    count,
     quarantine,
     verify,
     rebuild,

@@ -26,13 +26,14 @@ _SEPARATOR = b"\x1e"
 
 @dataclass(frozen=True)
 class Pricing:
-    """A price list in USD: ``prices`` by kind, ``overrides`` as the API gives them.
+    """A price list in USD: ``prices`` by kind, the ``texts`` that they were read from, ``overrides`` as they came.
 
     A kind that is absent is not listed, which is not the same as free; see :class:`pipelines.pricing.Price`.
     ``discount`` is a fraction from 0 to 1 that the prices already contain.
     """
 
     prices: Mapping[str, Price]
+    texts: Mapping[str, str]
     overrides: Sequence[Mapping[str, Any]]
     discount: Decimal | None
     extra: Mapping[str, Any]
@@ -290,10 +291,11 @@ def _pricing(value: Any) -> Pricing:
     overrides = fields.take("overrides")
     discount = fields.decimal("discount")
     rest = fields.rest()
-    prices = {kind: read_price(text) for kind, text in rest.items() if isinstance(text, str)}
-    extra = {kind: other for kind, other in rest.items() if kind not in prices}
+    texts = {kind: text for kind, text in rest.items() if isinstance(text, str)}
+    prices = {kind: read_price(text) for kind, text in texts.items()}
+    extra = {kind: other for kind, other in rest.items() if kind not in texts}
     rules = [rule for rule in overrides if isinstance(rule, dict)] if isinstance(overrides, list) else []
-    return Pricing(prices, rules, discount, extra)
+    return Pricing(prices, texts, rules, discount, extra)
 
 
 def _moment(fields: _Fields) -> datetime | None:

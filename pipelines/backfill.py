@@ -13,7 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from pipelines.captures import PACK_SIZE, Capture
+from pipelines.captures import Capture
 from pipelines.errors import CatalogueError
 from pipelines.ledger.facts import Reading
 from pipelines.ledger.ledger import APPENDED_TOGETHER, Ledger, Sighting, Verdict, sift
@@ -57,17 +57,32 @@ def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None
 
 def _batches(archive: Archive, tally: Tally, on_progress: Callable[[int], None]) -> Iterator[list[Capture]]:
     batch: list[Capture] = []
-    for item in archive:
+    broken: CatalogueError | None = None
+    items = iter(archive)
+    while (item := _next(items)) is not None:
+        if isinstance(item, CatalogueError):
+            broken = item
+            break
         if isinstance(item, Unreadable):
             tally.unreadable.append(item)
             on_progress(1)
             continue
         batch.append(item)
-        if len(batch) == PACK_SIZE:
+        if len(batch) == archive.pack_size:
             yield batch
             batch = []
     if batch:
         yield batch
+    if broken is not None:
+        raise broken
+
+
+def _next(items: Iterator[Capture | Unreadable]) -> Capture | Unreadable | CatalogueError | None:
+    """The next item, or why there is none: what an archive gave before it broke is still to be stored."""
+    try:
+        return next(items, None)
+    except CatalogueError as problem:
+        return problem
 
 
 def _one_ahead(batches: Iterator[list[Capture]]) -> Iterator[list[Capture]]:

@@ -208,10 +208,18 @@ def _report_sweep(swept: Swept, suspicious: list[Verdict], now: str) -> int:
     if suspicious:
         _report_quarantined(suspicious)
     return QUARANTINED if swept.failed or swept.unasked or suspicious else 0
+class _Source(click.Path):
+    """A path that exists, or the word `wayback`, which as a path is written `./wayback`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == WAYBACK else super().convert(value, param, ctx)
+
+
+WAYBACK = "wayback"
 
 
 @click.command("import")
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", metavar="PATH|wayback", type=_Source(path_type=Path, exists=True))
 @warehouse_option
 @click.option(
     "--path", "member", metavar="FILE", help="In a git repository or bundle: the file whose versions are captures."
@@ -228,11 +236,35 @@ def _report_sweep(swept: Swept, suspicious: list[Verdict], now: str) -> int:
     type=click.Choice(["name", "mtime", "git"]),
     help="Where observation times come from; by default from file names, in git from committer times.",
 )
+@click.option("--from", "first", metavar="DAY", help="wayback: no captures before this day, month or year.")
+@click.option("--to", "last", metavar="DAY", help="wayback: no captures after this day, month or year.")
+@click.option("--limit", type=click.IntRange(min=1), help="wayback: at most so many captures, the oldest first.")
+@click.option(
+    "--pause", type=click.FloatRange(0, 3600), metavar="SECONDS", help="wayback: between two requests.  [default: 3]"
+)
+@click.option("--url", help="wayback: the archived address, if not that of OpenRouter's models.")
+@click.option(
+    "--base-url",
+    envvar="CATALOGUE_WAYBACK_URL",
+    show_envvar=True,
+    help="wayback: the archive's address, if not https://web.archive.org.",
+)
 @_lock_option
-def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_from: Any, lock_timeout: float) -> int:
+def import_(
+    path: Path | str,
+    warehouse: Path,
+    member: str | None,
+    scope: str,
+    time_from: Any,
+    lock_timeout: float,
+    base_url: str | None,
+    **wanted: Any,
+) -> int:
     """Load an archive of captures.
 
-    It may be a folder, a zip or tar of one, a single file, or a git repository or bundle.
+    It may be a folder, a zip or tar of one, a single file, or a git repository or bundle. The word `wayback` stands for
+    the web archive, of which the captures of OpenRouter's models are fetched one at a time; a folder of that name is
+    `./wayback`.
 
     Interrupted imports go on where they stopped; what is there already is not loaded again.
 
@@ -241,7 +273,15 @@ def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_fr
       catalogue import captures/ --scope all
       catalogue import captures.tar.gz --time-from mtime
       catalogue import openrouter-models.bundle --path models.json
+      catalogue import wayback --from 2025-01 --limit 100
     """
+    if isinstance(path, str):
+        if member is not None or time_from is not None:
+            raise UsageError("--path and --time-from are not for wayback, whose captures have times of their own")
+        return _import_wayback(warehouse, scope, lock_timeout, base_url, **wanted)
+    if given := [name for name, value in wanted.items() if value is not None]:
+        options = {"first": "from", "last": "to"}
+        raise UsageError(f"--{options.get(given[0], given[0])} is only for `catalogue import wayback`")
     from pipelines.backfill import backfill
     from pipelines.scopes import ALL_MODELS, TEXT_MODELS
     from pipelines.sources.archives import open_archive
@@ -257,6 +297,46 @@ def import_(path: Path, warehouse: Path, member: str | None, scope: str, time_fr
         tally = backfill(archive, ledger, advance)
         tally.suspicious = [*caught_up, *tally.suspicious]
         published = ledger.publish()
+    return _report_import(tally, published)
+
+
+def _import_wayback(
+    warehouse: Path,
+    scope: str,
+    lock_timeout: float,
+    base_url: str | None,
+    *,
+    first: str | None,
+    last: str | None,
+    limit: int | None,
+    pause: float | None,
+    url: str | None,
+) -> int:
+    from pipelines.backfill import backfill
+    from pipelines.scopes import ALL_MODELS, TEXT_MODELS
+    from pipelines.settings import Settings
+    from pipelines.sources.archives.wayback import BASE_URL, MODELS_URLS, PAUSE_SECONDS, Wanted, open_wayback
+
+    wanted = Wanted(url or MODELS_URLS[scope], first, last, limit)
+    asked = ALL_MODELS if scope == "all" else TEXT_MODELS
+    with _writing(warehouse, lock_timeout) as ledger:
+        caught_up = ledger.quarantined_at_opening()
+        with open_wayback(
+            wanted,
+            scope=asked,
+            is_loaded=ledger.origins(asked.name).__contains__,
+            base_url=base_url or BASE_URL,
+            pause_seconds=PAUSE_SECONDS if pause is None else pause,
+            policy=Settings.from_environment().fetch_policy,
+        ) as archive:
+            try:
+                with _progress(archive.description, archive.total) as advance:
+                    tally = backfill(archive, ledger, advance)
+            finally:
+                published = ledger.publish()
+        tally.suspicious = [*caught_up, *tally.suspicious]
+    if archive.left:
+        click.echo(f"{count(archive.left, 'more capture')} can be loaded: the same command goes on", err=True)
     return _report_import(tally, published)
 
 

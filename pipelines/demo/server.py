@@ -35,7 +35,6 @@ from pipelines.demo.misbehaviour import (
     planned_error,
 )
 
-_PREFIX = "/api/v1"
 _DEFAULT_LIMIT = 500
 _MAX_LIMIT = 1000
 _MIB = 1024 * 1024
@@ -84,6 +83,8 @@ class CatalogueServer:
     raised again when the context ends.
     """
 
+    prefix = "/api/v1"
+
     def __init__(self, catalogue: Catalogue, *, now: datetime) -> None:
         if now.tzinfo is None:
             raise ValueError("now needs a time zone")
@@ -119,7 +120,7 @@ class CatalogueServer:
     @property
     def base_url(self) -> str:
         """Where the API's paths begin, such as ``http://127.0.0.1:40123/api/v1``."""
-        return f"http://127.0.0.1:{self._http.server_port}{_PREFIX}"
+        return f"http://127.0.0.1:{self._http.server_port}{self.prefix}"
 
     def clock(self) -> datetime:
         """:attr:`now`, for a client that is to live on the same day."""
@@ -154,14 +155,14 @@ class CatalogueServer:
         with self._lock:
             self.requests.append(request)
             for plan in self._plans:
-                if plan.times > 0 and _PREFIX + plan.path == request.path:
+                if plan.times > 0 and self.prefix + plan.path == request.path:
                     plan.times -= 1
                     return plan
         return None
 
     def reply(self, request: Request) -> Reply:
         """What a well-behaved API answers."""
-        match request.path.removeprefix(_PREFIX):
+        match request.path.removeprefix(self.prefix):
             case "/models":
                 return self._models(request)
             case "/models/user":

@@ -223,6 +223,17 @@ class Ledger:
             self.append(pack, new)
         return Stored(packs, [one.snapshot_id for one in new], seen_again)
 
+    def origins(self, scope: str) -> set[str]:
+        """Of all captures of ``scope`` in the ledger: the ways in which they came."""
+        return {
+            origin
+            for (origin,) in self.rows(
+                "SELECT DISTINCT p.origin FROM catalogue.raw.provenance AS p "
+                "JOIN catalogue.raw.captures AS c ON c.capture_no = p.capture_no WHERE c.scope = ?",
+                [scope],
+            )
+        }
+
     def snapshot_ids(self) -> set[str]:
         """Of all captures in the ledger."""
         return {snapshot_id for (snapshot_id,) in self.rows("SELECT snapshot_id FROM catalogue.raw.captures")}

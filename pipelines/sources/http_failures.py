@@ -140,7 +140,7 @@ def refusal(refused: Refused, retry_after: float | None, cap: float) -> Failure:
         return Failure(what, advice, refused=refused)
     if retry_after is not None and retry_after > cap:
         patience = f"it asks to be left alone for {retry_after:.0f} s, so try again after that"
-        return Failure(what, patience, refused=refused)
+        return Failure(what, patience, retry_after_seconds=retry_after, refused=refused)
     return Failure(what, advice, is_transient=True, retry_after_seconds=retry_after, refused=refused)
 
 

@@ -1,4 +1,4 @@
-"""Reading archives of captures: folders, zips, tars, single files, and the history of a file in git.
+"""Reading archives of captures: folders, zips, tars, single files, the history of a file in git, the web archive.
 
 Belongs here: telling the kinds of archives apart. Does not belong here: what a body means or whether it is
 even JSON (`flatten`), and storing it (`captures`). Nothing is written but temporary files.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from pipelines.captures import Capture
+from pipelines.captures import PACK_SIZE, Capture
 from pipelines.scopes import Scope
 
 TimeFrom = Literal["name", "mtime", "git"]
@@ -55,7 +55,10 @@ class Archive:
 
     ``total``: how many things iteration gives. ``ignored``: how many files in it are no captures.
     ``description``: what it is, such as ``git bundle openrouter-models.bundle``. Iterating again reads again.
+    ``pack_size``: how many captures may be lost with an interrupted import; fewer where each is dear to fetch.
     """
+
+    pack_size = PACK_SIZE
 
     def __init__(self, name: str, kind: str, contents: Contents, *, scope: Scope, time_from: TimeFrom) -> None:
         self.description = f"{kind} {name}"

@@ -208,6 +208,8 @@ def _report_sweep(swept: Swept, suspicious: list[Verdict], now: str) -> int:
     if suspicious:
         _report_quarantined(suspicious)
     return QUARANTINED if swept.failed or swept.unasked or suspicious else 0
+
+
 class _Source(click.Path):
     """A path that exists, or the word `wayback`, which as a path is written `./wayback`."""
 

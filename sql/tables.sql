@@ -1,4 +1,4 @@
--- version: 5
+-- version: 6
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -138,6 +138,18 @@ CREATE TABLE core.provider_states (
     provider_state_no INTEGER NOT NULL, provider_state_key UUID NOT NULL, slug VARCHAR NOT NULL, name VARCHAR,
     privacy_policy_url VARCHAR, terms_of_service_url VARCHAR, status_page_url VARCHAR, headquarters VARCHAR,
     datacenters VARCHAR[], extra JSON
+);
+
+-- An item of a feed of new models.
+CREATE TABLE core.feed_items (
+    feed_item_no INTEGER NOT NULL, fingerprint VARCHAR NOT NULL, model_id VARCHAR NOT NULL, canonical_slug VARCHAR,
+    title VARCHAR NOT NULL, link VARCHAR, added_at TIMESTAMPTZ
+);
+
+-- A capture of a feed and the numbers of its items; none where the defect says why it cannot be read.
+CREATE TABLE core.feeds (
+    capture_no INTEGER NOT NULL, source VARCHAR NOT NULL, observed_at TIMESTAMPTZ NOT NULL, defect VARCHAR,
+    items INTEGER[] NOT NULL
 );
 
 -- Derived -------------------------------------------------------------------------------------------------------------

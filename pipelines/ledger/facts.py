@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
 from pipelines.ledger.connect import listed, rows, select
+from pipelines.ledger.feeds import append_feeds
 from pipelines.ledger.offers import append_answers
 from pipelines.scopes import Scope
 
@@ -179,7 +180,9 @@ def _append_together(connection: duckdb.DuckDBPyConnection, readings: Sequence[R
         if frames:
             _append_distinct(connection, frames)
             _append_listings(connection, numbered)
-        append_answers(connection, [(number, one.scope, one.body) for number, one in numbered])
+        others = [(number, one.scope, one.body) for number, one in numbered]
+        append_answers(connection, others)
+        append_feeds(connection, others)
     sightings: dict[tuple[str, str], str] = {}
     for reading in readings:
         for one in sorted(reading.filed, key=lambda each: each.provenance):

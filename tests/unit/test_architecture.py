@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"captures"}),
     frozenset({"pricing"}),
     frozenset({"flatten"}),
-    frozenset({"offers"}),
+    frozenset({"offers", "feed"}),
     frozenset({"judgement"}),
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),

@@ -8,6 +8,7 @@
 Belongs here: the names that others may use. Does not belong here: code.
 """
 
+from pipelines.feed import FeedItem, parse_feed
 from pipelines.sources.http import FetchPolicy
 from pipelines.sources.http_failures import (
     BadRequestError,
@@ -42,6 +43,7 @@ __all__ = [
     "BadRequestError",
     "Endpoint",
     "Endpoints",
+    "FeedItem",
     "FetchPolicy",
     "ForbiddenError",
     "Model",
@@ -61,6 +63,7 @@ __all__ = [
     "default_user_agent",
     "parse_count",
     "parse_endpoints",
+    "parse_feed",
     "parse_model",
     "parse_models",
     "parse_providers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -35,7 +36,7 @@ def added(day: int) -> datetime:
     return datetime(2026, 7, 31, tzinfo=UTC) + timedelta(days=day)
 
 
-def items(ledger: Ledger) -> list[tuple[object, ...]]:
+def items(ledger: Ledger) -> list[tuple[Any, ...]]:
     return ledger.rows("FROM catalogue.marts.feed_items ORDER BY ALL")
 
 

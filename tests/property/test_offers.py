@@ -70,10 +70,11 @@ class Market:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         chance = self.chance = random.Random(seed)
-        self.hours = chance.sample(HOURS, chance.randint(4, len(HOURS)))
+        self.hours = sorted(chance.sample(HOURS, chance.randint(4, len(HOURS))))
+        self._asked = {model: self._what_is_asked(chance) for model in MODELS}
         answers = [
-            *(self._offers(chance) for _ in range(chance.randint(6, 24))),
-            *(self._list(chance, hours) for hours in self.hours if chance.random() < 0.7),
+            *(self._offers(chance) for _ in range(chance.randint(12, 30))),
+            *(self._list(chance, hours) for hours in self.hours if chance.random() < 0.9),
             *(self._others(chance) for _ in range(chance.randint(0, 4))),
         ]
         self.answers = list({one.capture.snapshot_id: one for one in answers}.values())
@@ -84,23 +85,33 @@ class Market:
     def batches(self) -> list[list[Answer]]:
         return in_batches(self.answers, self.chance)
 
-    def _at(self, chance: random.Random) -> datetime:
-        return START + timedelta(hours=chance.choice(self.hours))
+    def _what_is_asked(self, chance: random.Random) -> dict[float, list[tuple[str, dict[str, Any]]]]:
+        """A model's offers at each hour: tag and pricing. Most stay as they were, some come to another's price."""
+        offers = [(tag, _pricing(chance)) for tag in TAGS]
+        asked: dict[float, list[tuple[str, dict[str, Any]]]] = {}
+        for hours in self.hours:
+            offers = [
+                (tag, chance.choice((pricing, pricing, pricing, _pricing(chance), chance.choice(offers)[1])))
+                for tag, pricing in offers
+            ]
+            made = chance.choice((0, 2, 3, 3, 4, 4, 4))
+            asked[hours] = [offers[place] for place in sorted(chance.sample(range(len(TAGS)), made))]
+        return asked
 
     def _offers(self, chance: random.Random) -> Answer:
-        model = chance.choice(MODELS)
+        model, hours = chance.choice(MODELS), chance.choice(self.hours)
         endpoints = [
             {
                 "model_id": model,
                 "tag": tag,
                 "provider_name": tag.title(),
                 "quantization": chance.choice((None, "fp8")),
-                "pricing": _pricing(chance),
+                "pricing": pricing,
                 "uptime_last_5m": chance.random() * 100,
                 "status": chance.choice((0, -1)),
                 "supported_parameters": chance.sample(["x", "y"], 2),
             }
-            for tag in chance.sample(TAGS, chance.choice((0, 1, 2, 2, 3, 4)))
+            for tag, pricing in self._asked[model][hours]
         ]
         told = chance.choice((model,) * 11 + ("a/other",))
         body = json.dumps({"data": {"id": told, "endpoints": endpoints}}).encode()
@@ -110,10 +121,11 @@ class Market:
             broken = json.dumps({"data": {"id": model, "endpoints": endpoints}}).encode()
             body = chance.choice((*DAMAGED, broken, broken, broken))
         decision = chance.choice((None,) * 9 + ("accept", "accept", "reject"))
-        return Answer(Capture(offers_scope(model), self._at(chance), body, "small"), decision)
+        return Answer(Capture(offers_scope(model), START + timedelta(hours=hours), body, "small"), decision)
 
     def _list(self, chance: random.Random, hours: float) -> Answer:
-        listed = [{"id": model, "pricing": _pricing(chance)} for model in MODELS]
+        asked = {model: self._asked[model][hours] or [("", _pricing(chance))] for model in MODELS}
+        listed = [{"id": model, "pricing": chance.choice(asked[model])[1]} for model in MODELS]
         body = json.dumps({"data": listed}).encode()
         return Answer(Capture(ALL_MODELS, START + timedelta(hours=hours), body, "small"))
 
@@ -124,7 +136,11 @@ class Market:
         ]
         zdr = [{"model_id": chance.choice(MODELS), "tag": chance.choice(TAGS)} for _ in range(chance.randint(0, 2))]
         scope, data = chance.choice(((PROVIDERS, providers), (ZDR_OFFERS, zdr)))
-        return Answer(Capture(scope, self._at(chance), json.dumps({"data": data}).encode(), "small"))
+        return Answer(
+            Capture(
+                scope, START + timedelta(hours=chance.choice(self.hours)), json.dumps({"data": data}).encode(), "small"
+            )
+        )
 
 
 def _pricing(chance: random.Random) -> dict[str, Any]:
@@ -325,6 +341,10 @@ def test_neither_order_nor_repetition_matters(market: Market) -> None:
 @examples(4)
 @given(market=markets)
 def test_a_rebuild_equals_what_is_stored(market: Market) -> None:
-    """Truth 1. Seen red with numbers that count in the order of keys within a batch."""
-    with warehouse_of(market.batches()) as ledger:
+    """Truth 1, also where a rebuild reads together the packs that were appended one by one. Seen red with numbers that
+    count in the order of keys within a batch."""
+    with tempfile.TemporaryDirectory(prefix="market-") as folder, Ledger(Path(folder)) as ledger:
+        batches = market.batches()
+        ledger.commit([pack for batch in batches for pack in ledger.store([one.capture for one in batch]).packs])
+        load(ledger, market.answers)
         assert verify(ledger).findings == ()

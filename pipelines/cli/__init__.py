@@ -15,6 +15,7 @@ import click
 
 from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sql, status
 from pipelines.cli.call import count, get
+from pipelines.cli.finance import impact, reprice
 from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, sweep, verify
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
@@ -52,6 +53,8 @@ for command in (
     offers,
     get,
     count,
+    reprice,
+    impact,
     quarantine,
     verify,
     rebuild,

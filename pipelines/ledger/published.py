@@ -91,9 +91,33 @@ class Published:
         except duckdb.Error as problem:
             raise self._refused(problem) from None
 
+    def run(self, statement: str, parameters: Parameters = ()) -> None:
+        """Run a statement that gives no rows, such as one that makes a temporary table."""
+        try:
+            self._connection.execute(statement, parameters or None)
+        except duckdb.Error as problem:
+            raise self._refused(problem) from None
+
+    def register(self, name: str, frame: pl.DataFrame) -> None:
+        """Let queries read ``frame`` as the table ``name``."""
+        self._connection.register(name, frame)
+
+    def progress(self) -> float:
+        """How far the running query has come, in percent; negative where DuckDB cannot tell. From another thread."""
+        return float(self._connection.query_progress())
+
     def write_parquet(self, query: str, path: Path) -> None:
         """Write the rows of ``query`` to ``path``, replacing it."""
         try:
             self._connection.execute(f"COPY ({query.strip().rstrip(';')}\n) TO {literal(str(path))} (FORMAT parquet)")
+        except duckdb.Error as problem:
+            raise self._refused(problem) from None
+
+    def write_csv(self, query: str, path: Path) -> None:
+        """Write the rows of ``query`` to ``path`` as CSV with a header, replacing it; decimals keep all digits."""
+        try:
+            self._connection.execute(
+                f"COPY ({query.strip().rstrip(';')}\n) TO {literal(str(path))} (FORMAT csv, HEADER true)"
+            )
         except duckdb.Error as problem:
             raise self._refused(problem) from None

@@ -30,15 +30,16 @@ _MOST = 1_000_000.0
 class Settings:
     """One installation. Relative paths are relative to the working directory.
 
-    ``base_url`` None is the real API. ``schedule`` is a cron expression of five fields, read in ``time_zone``.
-    A fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
+    ``base_url`` None is the real API. ``schedule`` is a cron expression of five fields, read in ``time_zone``. A
+    fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
     ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
-    ``stale_after_hours``. ``home`` is Dagster's folder; None is ``dagster`` within the warehouse. ``limits`` are those
-    fields of :class:`pipelines.judgement.Limits` that a warehouse is to be judged by from now on; the others stay.
-    ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. A sweep of
-    offers keeps up to ``sweep_connections`` requests going, begins at most ``sweep_requests_per_second``, and passes
-    over models whose last answer is younger than ``sweep_fresh_hours``, so that an interrupted one goes on. ``clock``
-    is for simulated catalogues and comes from no environment.
+    ``stale_after_hours``. The feed of new models is looked at every ``feed_poll_seconds``, 0: never. ``home`` is
+    Dagster's folder; None is ``dagster`` within the warehouse. ``limits`` are those fields of
+    :class:`pipelines.judgement.Limits` that a warehouse is to be judged by from now on; the others stay.
+    ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. A
+    sweep of offers keeps up to ``sweep_connections`` requests going, begins at most ``sweep_requests_per_second``,
+    and passes over models whose last answer is younger than ``sweep_fresh_hours``, so that an interrupted one goes
+    on. ``clock`` is for simulated catalogues and comes from no environment.
     """
 
     warehouse: Path = Path("warehouse")
@@ -48,6 +49,7 @@ class Settings:
     fetch_retries: int = 3
     fetch_retry_seconds: float = 20.0
     stale_after_hours: float = 26.0
+    feed_poll_seconds: float = 0.0
     home: Path | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     fetch_policy: FetchPolicy = DEFAULT_POLICY
@@ -73,6 +75,7 @@ class Settings:
             fetch_retries=int(_number(given, "CATALOGUE_FETCH_RETRIES", cls.fetch_retries, whole=True)),
             fetch_retry_seconds=_number(given, "CATALOGUE_FETCH_RETRY_SECONDS", cls.fetch_retry_seconds),
             stale_after_hours=_number(given, "CATALOGUE_STALE_AFTER_HOURS", cls.stale_after_hours, at_least=1),
+            feed_poll_seconds=_number(given, "CATALOGUE_FEED_POLL_SECONDS", cls.feed_poll_seconds),
             home=Path(home) if home else None,
             limits={
                 limit: _number(given, name, 0, at_most=most) for name, (limit, most) in _LIMITS.items() if name in given

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pipelines.backfill import Tally
     from pipelines.ledger.ledger import Ledger, Verdict
+    from pipelines.settings import Settings
     from pipelines.sources.archives import Archive
     from pipelines.sweep import Swept
 
@@ -80,7 +81,8 @@ def _lock_option(command: Any) -> Any:
     show_envvar=True,
     help="How often to try the whole fetch again after a failure that may pass; each single request is retried anyway.",
 )
-def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
+@click.option("--feed", "is_feed", is_flag=True, help="Take the feed of new models instead of the list.")
+def snapshot(warehouse: Path, base_url: str | None, retries: int, is_feed: bool) -> int:
     """Take the live catalogue once.
 
     The same Dagster assets as the daily schedule are run here and now, and recorded where its runs are.
@@ -89,6 +91,7 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
     Examples:
       catalogue snapshot
       catalogue snapshot --warehouse /data/catalogue
+      catalogue snapshot --feed
     """
     from dataclasses import replace
 
@@ -98,6 +101,8 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
     settings = replace(Settings.from_environment(), warehouse=warehouse, fetch_retries=retries)
     if base_url is not None:
         settings = replace(settings, base_url=base_url)
+    if is_feed:
+        return _snapshot_of_feed(settings)
     result = snapshot_once(settings)
     if result.verdict is None:
         raise CatalogueError(result.error or "the snapshot failed")
@@ -109,6 +114,20 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int) -> int:
     for warning in result.warnings:
         click.echo(f"catalogue: {harmless(warning)}", err=True)
     click.echo(f"snapshot {minute(result.verdict.observed_at)} UTC is in {warehouse / 'catalogue.duckdb'}")
+    return 0
+
+
+def _snapshot_of_feed(settings: Settings) -> int:
+    from pipelines.watch import take_feed
+
+    taken = take_feed(settings)
+    if taken.defect is not None:
+        click.echo(f"catalogue: {taken.defect} Its bytes are kept, and changed nothing.", err=True)
+        return QUARANTINED
+    click.echo(f"feed {minute(taken.observed_at)} UTC: {count(taken.items, 'item')}, {taken.new} not seen before")
+    if taken.differences:
+        differences = f"{count(taken.differences, 'difference')} between feed and catalogue"
+        click.echo(f'catalogue: {differences}: catalogue sql "FROM marts.feed_differences"', err=True)
     return 0
 
 

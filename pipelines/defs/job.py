@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from pipelines.defs import assets, offers
+from pipelines.defs import assets, feed, offers
 from pipelines.defs.home import only_run
+from pipelines.defs.sensors import feed_sensor
 from pipelines.errors import UsageError
 from pipelines.settings import Settings
 
 JOB = "snapshot"
 OFFERS_JOB = "offers"
+FEED_JOB = "feed"
 SCHEDULE = "daily_snapshot"
 
 
@@ -40,6 +42,13 @@ def definitions(settings: Settings) -> dg.Definitions:
         config=console_config("WARNING"),
         description="Sweeps once: asks for the offers of every model listed now, stores, derives and publishes.",
     )
+    feed_job = dg.define_asset_job(
+        FEED_JOB,
+        selection=dg.AssetSelection.groups(feed.GROUP),
+        executor_def=dg.in_process_executor,
+        config=console_config("WARNING"),
+        description="Takes the feed of new models once: asks, stores, derives and publishes.",
+    )
     return dg.Definitions(
         assets=[
             assets.listing(_retry_policy(settings)),
@@ -50,9 +59,11 @@ def definitions(settings: Settings) -> dg.Definitions:
             assets.published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, freshness)),
             offers.offer_answers,
             offers.offers,
+            feed.feed,
         ],
-        jobs=[job, offers_job],
+        jobs=[job, offers_job, feed_job],
         schedules=[_schedule(settings, job)],
+        sensors=[feed_sensor(settings, [job, feed_job])],
         # Named, because a run in process would otherwise keep its values to itself, and a step could not be run again.
         resources={assets.SETTINGS: _settings_resource(settings), "io_manager": dg.FilesystemIOManager()},
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,7 @@ class CatalogueServer:
 
     ``now`` is the server's clock, free to be set: it dates the answers and chooses what is listed. With
     ``age_seconds`` set, answers come as if from a cache: they say their age, and list what was listed then.
+    With ``has_validators`` the feed comes with an ETag, and answers 304 to who has it already.
     ``page_size`` cuts lists into pages even for a client that names no limit. ``requests`` are those received
     so far. ``latency_seconds`` go by before each answer. An exception in the catalogue is answered with status 500 and
     raised again when the context ends.
@@ -93,6 +95,7 @@ class CatalogueServer:
         self.age_seconds: int | None = None
         self.latency_seconds = 0.0
         self.page_size: int | None = None
+        self.has_validators = False
         self.requests: list[Request] = []
         self.stopping = threading.Event()
         self._lock = threading.Lock()
@@ -232,8 +235,16 @@ class CatalogueServer:
 
     def _feed(self, body: bytes, request: Request, at: datetime) -> Reply:
         chat_links = request.query.get("use_rss_chat_links") == "true"
-        reply = self._cached(questions.feed(orjson.loads(body)["data"], at, chat_links=chat_links))
-        return replace(reply, content_type="application/rss+xml; charset=utf-8")
+        models = orjson.loads(body)["data"]
+        reply = self._cached(questions.feed(models, at, chat_links=chat_links))
+        reply = replace(reply, content_type="application/rss+xml; charset=utf-8")
+        if not self.has_validators:
+            return reply
+        # What does not move with the clock: the validator tells of the items, and not of lastBuildDate.
+        etag = f'"{zlib.crc32(questions.feed(models, datetime.fromtimestamp(0, UTC), chat_links=chat_links)):08x}"'
+        if request.headers.get("if-none-match") == etag:
+            return Reply(304, b"", reply.content_type, {**reply.headers, "etag": etag})
+        return replace(reply, headers={**reply.headers, "etag": etag})
 
     def _said_at(self) -> datetime:
         return self.now - timedelta(seconds=self.age_seconds or 0)
@@ -377,7 +388,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _encode(self, reply: Reply) -> tuple[bytes, bytes]:
         """Head and body, compressed if the client would have it so."""
         accepted = self.headers.get("accept-encoding", "") if hasattr(self, "headers") else ""
-        if "gzip" in accepted and "content-encoding" not in reply.headers:
+        if reply.body and "gzip" in accepted and "content-encoding" not in reply.headers:
             reply = gzipped(reply)
         return self._head(reply, len(reply.body)), reply.body
 

@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),
     frozenset({"snapshot", "backfill", "settings"}),
-    frozenset({"sweep"}),
+    frozenset({"sweep", "watch"}),
     frozenset({"reports"}),
     frozenset({"defs"}),
     frozenset({"tour"}),

@@ -30,7 +30,7 @@ from pipelines.sources.http import (
     checked_base_url,
     utc_now,
 )
-from pipelines.sources.http_failures import clean
+from pipelines.sources.http_failures import StatusError, clean
 from pipelines.sources.openrouter.query import ModelsQuery
 
 BASE_URL = "https://openrouter.ai/api/v1"
@@ -59,6 +59,8 @@ _KEPT_HEADERS = (
 )
 """What tells how old an answer is and how often one may ask; the rest is noise or may identify the asker."""
 
+
+_NOT_MODIFIED = 304
 
 _FEED = Ask(headers={"accept": "application/rss+xml, application/xml;q=0.9"})
 
@@ -178,6 +180,17 @@ class OpenRouter:
         """The feed of new models as RSS, with links to their pages or, with ``chat_links``, to a chat."""
         params = {"use_rss": "true"} | ({"use_rss_chat_links": "true"} if chat_links else {})
         return self._one(self._scope("models", params), _FEED)
+
+    def rss_if_changed(self, *, etag: str | None, last_modified: str | None) -> Capture | None:
+        """:meth:`rss`, unless the server says that it is what had these validators; then None. None: it had none."""
+        validators = {"if-none-match": etag, "if-modified-since": last_modified}
+        headers = {name: value for name, value in validators.items() if value}
+        try:
+            return self._one(self._scope("models", {"use_rss": "true"}), Ask({**_FEED.headers, **headers}))
+        except StatusError as refused:
+            if refused.status != _NOT_MODIFIED or not headers:
+                raise
+            return None
 
     def _one(self, scope: Scope, ask: Ask = PLAIN) -> Capture:
         return _capture(scope, [self._fetcher.get(self._url(scope), ask)])

@@ -40,7 +40,15 @@ from pipelines.sources.http import FetchPolicy
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ["listing", "frames", "core", "history", "marts", "published"]
 SWEEP = ["offer_answers", "offers"]
-WARNINGS = {"count_endpoint_agrees", "every_model_was_answered", "answers_are_sound", "list_price_is_an_offer"}
+FEED = ["feed"]
+WARNINGS = {
+    "count_endpoint_agrees",
+    "every_model_was_answered",
+    "answers_are_sound",
+    "list_price_is_an_offer",
+    "feed_is_readable",
+    "feed_agrees_with_catalogue",
+}
 CATALOGUE = SimulatedCatalogue(seed=3, models=80, days=60)
 TODAY = CATALOGUE.start + timedelta(days=31)
 """A day on which prices change, models come and models go."""
@@ -530,7 +538,7 @@ def test_a_schedule_that_is_none_is_refused_by_name(name, value):
 def test_only_the_fetch_is_tried_again():
     graph = definitions(Settings(fetch_retries=4)).resolve_asset_graph()
     policies = {key.to_user_string(): graph.get(key).assets_def.op.retry_policy for key in graph.get_all_asset_keys()}
-    assert policies.keys() == {*ASSETS, *SWEEP}
+    assert policies.keys() == {*ASSETS, *SWEEP, *FEED}
     retried = {name: policy.max_retries for name, policy in policies.items() if policy is not None}
     assert retried == {"listing": 4}
 
@@ -541,8 +549,8 @@ def test_each_lineage_is_one_line():
         key.to_user_string(): {one.to_user_string() for one in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
     }
-    first = {line[0]: set[str]() for line in (ASSETS, SWEEP)}
-    assert parents == first | {one: {before} for line in (ASSETS, SWEEP) for before, one in pairwise(line)}
+    first = {line[0]: set[str]() for line in (ASSETS, SWEEP, FEED)}
+    assert parents == first | {one: {before} for line in (ASSETS, SWEEP, FEED) for before, one in pairwise(line)}
 
 
 def test_the_published_file_becomes_stale():
@@ -556,7 +564,8 @@ def test_every_asset_says_what_it_is():
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description
-        assert node.group_name == ("offers" if key.to_user_string() in SWEEP else "catalogue")
+        groups = dict.fromkeys(SWEEP, "offers") | dict.fromkeys(FEED, "feed")
+        assert node.group_name == groups.get(key.to_user_string(), "catalogue")
         assert node.owners
         assert node.kinds
     for check_key in graph.asset_check_keys:

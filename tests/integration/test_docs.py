@@ -11,13 +11,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipelines.captures import Capture
 from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
 
@@ -75,9 +76,61 @@ def test_output_in_the_page_about_offers_is_what_the_program_prints(market: Path
     assert printed(command, market) == output
 
 
+# The client and the feed, of a simulated API
+
+
+SOURCES = ROOT / "docs" / "sources.md"
+PROGRAM = re.compile(r"```python\n(from pipelines\.sources\.openrouter .*?)```.*?```text\n(.*?)```", re.DOTALL)
+COMMANDS = re.compile(r"```console\n((?:\$ catalogue (?:get|count|snapshot --feed|sql)[^\n]*\n).*?)```", re.DOTALL)
+COMMAND = re.compile(r"^\$ (catalogue [^\n]*)\n((?:(?!\$ )[^\n]*\n)*)", re.MULTILINE)
+
+
+def printed_of_an_api(text: str, warehouse: Path) -> str:
+    """``text``, the page about sources, with what an API on a simulated day answers to its examples."""
+    simulated = SimulatedCatalogue()
+    with CatalogueServer(simulated, now=_day_of_an_announcement(simulated)) as server:
+        with Ledger(warehouse) as ledger:
+            day = server.now - timedelta(days=1)
+            ledger.load([Capture(ALL_MODELS, day, simulated.listing(day, output_modalities="all"), "live")])
+            ledger.publish()
+        environment = {**os.environ, "CATALOGUE_BASE_URL": server.base_url, "CATALOGUE_WAREHOUSE": str(warehouse)}
+
+        def client(one: re.Match[str]) -> str:
+            code = one[1].replace("OpenRouter()", f"OpenRouter({server.base_url!r})")
+            told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+            return one[0].replace(f"```text\n{one[2]}```", f"```text\n{told.stdout}```")
+
+        def command(one: re.Match[str]) -> str:
+            told = subprocess.run(
+                [EXECUTABLE, *shlex.split(one[1])[1:]], env=environment, capture_output=True, text=True, timeout=100
+            )
+            assert told.returncode == 0, told.stderr
+            # The terminal lives on the wall clock's day, of which the page shows the simulated one instead.
+            answer = re.sub(r"^feed \S+ \S+ UTC", f"feed {server.now:%Y-%m-%d %H:%M} UTC", told.stdout)
+            return f"$ {one[1]}\n" + "".join(f"{line.rstrip()}\n" for line in answer.splitlines())
+
+        text = PROGRAM.sub(client, text)
+        return COMMANDS.sub(lambda block: f"```console\n{COMMAND.sub(command, block[1])}```", text)
+
+
+def _day_of_an_announcement(simulated: SimulatedCatalogue) -> datetime:
+    """The last noon at which a model with text output is new since the day before."""
+    noon = simulated.end.replace(hour=12) - timedelta(days=1)
+    while not simulated.ids_at(noon) - simulated.ids_at(noon - timedelta(days=1)):
+        noon -= timedelta(days=1)
+    return noon
+
+
+def test_output_in_the_page_about_sources_is_what_the_program_prints(tmp_path: Path):
+    page = SOURCES.read_text(encoding="utf-8")
+    assert printed_of_an_api(page, tmp_path / "warehouse") == page
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         simulated_market(Path(folder))
         text = OFFERS.read_text(encoding="utf-8")
         page = BLOCK.sub(lambda one: f"```console\n$ {one[1]}\n{printed(one[1], Path(folder))}```", text)
         OFFERS.write_text(page, encoding="utf-8")
+        written = printed_of_an_api(SOURCES.read_text(encoding="utf-8"), Path(folder) / "sources")
+        SOURCES.write_text(written, encoding="utf-8")

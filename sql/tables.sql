@@ -170,6 +170,12 @@ CREATE TABLE core.runs (
     known_to TIMESTAMPTZ
 );
 
+-- Up to when accepted snapshots of catalogue scopes reach: the last of all, and the last that lists every modality.
+CREATE TABLE core.coverage (
+    source VARCHAR NOT NULL, last_at TIMESTAMPTZ NOT NULL, last_all_at TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL,
+    known_to TIMESTAMPTZ
+);
+
 CREATE TABLE core.spells (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, spell_no INTEGER NOT NULL, listed_from TIMESTAMPTZ NOT NULL,
     listed_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,

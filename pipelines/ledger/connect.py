@@ -47,9 +47,10 @@ def attach(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
 
 
 def rows(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | None = None
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    """The rows of ``query``, all of them: an unfinished result blocks a connection in DuckDB 2."""
+    """The rows of ``query``, all of them: an unfinished result blocks a connection in DuckDB 2. ``parameters`` are for
+    ``?`` or, by name, for ``$name``."""
     return connection.execute(query, parameters or []).fetchall()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -63,6 +64,19 @@ class _Altered:
     since: int
 
 
+class _Covered(NamedTuple):
+    """The last snapshot of a source, and the last that lists every modality, in µs since 1970; None without any."""
+
+    last: int | None
+    last_all: int | None
+
+    def and_then(self, snapshots: Sequence[Instant]) -> _Covered:
+        """With later ``snapshots``."""
+        last = [one.moment for one in snapshots]
+        last_all = [one.moment for one in snapshots if one.lists_every_modality]
+        return _Covered(max(last, default=self.last), max(last_all, default=self.last_all))
+
+
 def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None:
     """Judge what has no verdict yet, a new decision or new limits, and bring every derived table to what follows.
 
@@ -72,7 +86,7 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None
     models = listings.models
     derive_verdicts(connection, recorded_at, listings)
     for altered in _altered_sources(connection):
-        _derive_runs(connection, listings, models, altered)
+        _derive_runs(connection, listings, models, altered, recorded_at)
         _derive_from_runs(connection, altered)
     derive_offers(connection, recorded_at, limits_of(connection))
 
@@ -80,12 +94,26 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None
 # --- verdicts -------------------------------------------------------------------------------------------------------
 
 _TO_JUDGE = """
+WITH concerned AS (
+    SELECT l.capture_no
+    FROM catalogue.core.listings AS l
+    ANTI JOIN (SELECT capture_no FROM catalogue.core.verdicts WHERE known_to IS NULL) AS v
+        ON v.capture_no = l.capture_no
+    UNION
+    SELECT l.capture_no
+    FROM catalogue.core.listings AS l
+    WHERE EXISTS (SELECT 1 FROM catalogue.core.limits WHERE recorded_at = $moment)
+    UNION
+    SELECT l.capture_no
+    FROM catalogue.core.decisions AS d
+    JOIN catalogue.raw.captures AS c ON c.snapshot_id = d.snapshot_id
+    JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
+    WHERE d.recorded_at = $moment
+)
+
 SELECT c.scope, epoch_us(min(c.observed_at))
-FROM catalogue.raw.captures AS c
-JOIN catalogue.core.listings AS l ON l.capture_no = c.capture_no
-LEFT JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
-LEFT JOIN catalogue.core.decisions AS d ON d.snapshot_id = c.snapshot_id AND d.recorded_at = ?
-WHERE v.capture_no IS NULL OR d.snapshot_id IS NOT NULL OR ? IN (SELECT recorded_at FROM catalogue.core.limits)
+FROM concerned
+JOIN catalogue.raw.captures AS c ON c.capture_no = concerned.capture_no
 GROUP BY c.scope
 """
 
@@ -104,7 +132,9 @@ _LATEST_ACCEPTED = """
 SELECT epoch_us(c.observed_at), c.capture_no
 FROM catalogue.raw.captures AS c
 JOIN catalogue.core.verdicts AS v ON v.capture_no = c.capture_no
-WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope = ? AND c.observed_at < make_timestamptz(?)
+WHERE
+    v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope = $scope AND c.observed_at < make_timestamptz($since)
+    AND c.observed_at >= make_timestamptz($since) - to_seconds($within_days * 86400)
 ORDER BY c.observed_at DESC
 LIMIT 1
 """
@@ -130,14 +160,15 @@ def derive_verdicts(
         "CREATE OR REPLACE TEMP TABLE commit_time AS SELECT CAST(? AS TIMESTAMPTZ) AS recorded_at", [recorded_at]
     )
     limits, judged = limits_of(connection), list[Judged]()
-    for scope, since in rows(connection, _TO_JUDGE, [recorded_at, recorded_at]):
+    for scope, since in rows(connection, _TO_JUDGE, {"moment": recorded_at}):
         candidates = [
             Candidate(no, moment, sha256, tuple(map(Defect, codes, reasons)), is_fatal, decision, *counts)
             for no, moment, sha256, codes, reasons, is_fatal, decision, *counts in rows(
                 connection, _CANDIDATES, [scope, since]
             )
         ]
-        latest = rows(connection, _LATEST_ACCEPTED, [scope, since])
+        window = {"scope": scope, "since": since, "within_days": limits.gone_within_days}
+        latest = rows(connection, _LATEST_ACCEPTED, window)
         judged += judge(candidates, latest[0] if latest else None, lambda no: listings.versions_of(no, models), limits)
     verdicts = pl.DataFrame(
         [
@@ -195,6 +226,13 @@ FROM catalogue.core.accepted
 WHERE source = ? AND observed_at < make_timestamptz(?)
 """
 
+_COVERED_SO_FAR = """
+SELECT epoch_us(last_at), epoch_us(last_all_at)
+FROM catalogue.core.coverage
+WHERE source = ? AND known_to IS NULL AND last_at < make_timestamptz(?)
+"""
+"""The same, where nothing later was known before this commit: whatever the length of history."""
+
 _LATEST_RUNS = """
 SELECT
     r.model_no, r.version_no, epoch_us(r.valid_from) AS valid_from, epoch_us(r.last_seen_at) AS last_seen_at,
@@ -202,20 +240,42 @@ SELECT
     CASE WHEN r.text_listed_from < make_timestamptz($since) THEN epoch_us(r.text_listed_from) END AS text_listed_from,
     r.valid_to IS NULL OR r.valid_to >= make_timestamptz($since) AS is_listed
 FROM catalogue.core.runs AS r
-WHERE r.known_to IS NULL AND r.source = $source AND r.valid_from < make_timestamptz($since)
+WHERE
+    r.known_to IS NULL AND r.source = $source AND r.valid_from < make_timestamptz($since)
+    -- one that ended by a change before that instant is not the latest: another follows it
+    AND (r.valid_to IS NULL OR r.valid_to >= make_timestamptz($since) OR r.ended_by = 'absence')
 QUALIFY row_number() OVER (PARTITION BY r.model_no ORDER BY r.valid_from DESC) = 1
 """
 
 
-def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, altered: _Altered) -> None:
-    """The runs from the first altered instant on."""
+def _derive_coverage(
+    connection: duckdb.DuckDBPyConnection, source: str, covered: _Covered, recorded_at: datetime
+) -> None:
+    """Up to when the snapshots of ``source`` reach, now that some were added or taken away."""
+    connection.execute(
+        "UPDATE catalogue.core.coverage SET known_to = ? WHERE source = ? AND known_to IS NULL", [recorded_at, source]
+    )
+    if covered.last is not None:
+        connection.execute(
+            "INSERT INTO catalogue.core.coverage (SELECT $source, make_timestamptz($last), "
+            "make_timestamptz($last_all), CAST($recorded_at AS TIMESTAMPTZ), NULL)",
+            {"source": source, "last": covered.last, "last_all": covered.last_all, "recorded_at": recorded_at},
+        )
+
+
+def _derive_runs(
+    connection: duckdb.DuckDBPyConnection, listings: Listings, models: int, altered: _Altered, recorded_at: datetime
+) -> None:
+    """The runs from the first altered instant on, and up to when snapshots reach."""
     source, since = altered.source, altered.since
-    versions = select(connection, "SELECT version_no, outputs_text FROM catalogue.core.versions")
-    numbers = versions["version_no"].to_numpy()
-    is_text = np.zeros(numbers.max(initial=0) + 1, np.bool_)
-    is_text[numbers] = versions["outputs_text"].to_numpy()
+    last_version = rows(connection, "SELECT coalesce(max(version_no), 0) FROM catalogue.core.versions")[0][0]
+    is_text = np.ones(last_version + 1, np.bool_)
+    without = select(connection, "SELECT version_no FROM catalogue.core.versions WHERE NOT outputs_text")
+    is_text[without["version_no"].to_numpy()] = False
     snapshots = [Instant(*row) for row in rows(connection, _SNAPSHOTS, [source, since])]
-    before = _catalogue_before(connection, altered, models)
+    covered = _covered_before(connection, altered)
+    _derive_coverage(connection, source, covered.and_then(snapshots), recorded_at)
+    before = _catalogue_before(connection, altered, covered, models)
     runs = replay(snapshots, lambda no: listings.versions_of(no, models), is_text, before)
     touched = pl.DataFrame({"model_no": np.flatnonzero(before.touched).astype(np.int32)})
     connection.register("replayed", runs)
@@ -238,10 +298,18 @@ def _derive_runs(connection: duckdb.DuckDBPyConnection, listings: Listings, mode
     reconcile(connection, "runs")
 
 
-def _catalogue_before(connection: duckdb.DuckDBPyConnection, altered: _Altered, models: int) -> Catalogue:
+def _covered_before(connection: duckdb.DuckDBPyConnection, altered: _Altered) -> _Covered:
+    """Up to when snapshots before the altered instant reach."""
+    so_far = rows(connection, _COVERED_SO_FAR, [altered.source, altered.since])
+    return _Covered(*(so_far or rows(connection, _COVERED_BEFORE, [altered.source, altered.since]))[0])
+
+
+def _catalogue_before(
+    connection: duckdb.DuckDBPyConnection, altered: _Altered, covered: _Covered, models: int
+) -> Catalogue:
     """The state of the catalogue just before the altered instant, from the runs that are known."""
     state = Catalogue.empty(models)
-    last, last_all = rows(connection, _COVERED_BEFORE, [altered.source, altered.since])[0]
+    last, last_all = covered
     state.has_text, state.has_all = last is not None, last_all is not None
     runs = select(connection, _LATEST_RUNS, {"source": altered.source, "since": altered.since})
     number = runs["model_no"].to_numpy()

@@ -225,10 +225,12 @@ def append_provenance(connection: duckdb.DuckDBPyConnection, sightings: Sequence
     )
     connection.register("sightings", table)
     connection.execute(
-        "INSERT INTO catalogue.raw.provenance SELECT c.capture_no, s.origin, min(s.provenance) FROM sightings AS s "
-        "JOIN catalogue.raw.captures AS c ON c.snapshot_id = s.snapshot_id "
-        "ANTI JOIN catalogue.raw.provenance AS p ON p.capture_no = c.capture_no AND p.origin = s.origin "
-        "GROUP BY c.capture_no, s.origin ORDER BY c.capture_no, s.origin"
+        "WITH met AS (SELECT c.capture_no, s.origin, min(s.provenance) AS provenance FROM sightings AS s "
+        "JOIN catalogue.raw.captures AS c ON c.snapshot_id = s.snapshot_id GROUP BY c.capture_no, s.origin), "
+        "known AS (SELECT p.capture_no, p.origin FROM catalogue.raw.provenance AS p "
+        "SEMI JOIN met AS m ON m.capture_no = p.capture_no) "
+        "INSERT INTO catalogue.raw.provenance SELECT m.capture_no, m.origin, m.provenance FROM met AS m "
+        "ANTI JOIN known AS k ON k.capture_no = m.capture_no AND k.origin = m.origin ORDER BY m.capture_no, m.origin"
     )
     connection.unregister("sightings")
 
@@ -412,9 +414,9 @@ def _last_group(connection: duckdb.DuckDBPyConnection, reader: Listings, scope: 
     """The group to which the latest loaded capture of ``scope`` belongs."""
     found = rows(
         connection,
-        "SELECT l.keyframe_no, count(*), max(l.capture_no) FROM catalogue.core.listings AS l "
-        "JOIN catalogue.raw.captures AS c ON c.capture_no = l.capture_no "
-        "WHERE c.scope = ? AND l.keyframe_no IS NOT NULL GROUP BY l.keyframe_no ORDER BY l.keyframe_no DESC LIMIT 1",
+        "SELECT keyframe_no, count(*), max(capture_no) FROM catalogue.core.listings WHERE keyframe_no = "
+        "(SELECT max(keyframe_no) FROM catalogue.core.listings WHERE capture_no IN "
+        "(SELECT capture_no FROM catalogue.raw.captures WHERE scope = ?)) GROUP BY keyframe_no",
         [scope],
     )
     if not found:

@@ -4,15 +4,22 @@ meaning: Models of which a commit altered runs, and what may follow otherwise fr
     where the chain holds several meanings or price lists. What a late snapshot shows outside a schedule's windows
     bears on later changes of prices, even where no run changes.
 grain: a model of the altered source
-reads: altered_source, commit_time, core.runs, core.versions, core.states, core.price_rules, core.accepted
+reads: altered_source, commit_time, core.runs, core.versions, core.states, core.price_rules, core.coverage
 */
 WITH concerned_runs AS (
     SELECT
         r.model_no, r.valid_from, r.valid_to, r.started_by, r.ended_by, r.is_left_censored, v.price_list_no,
-        s.meaning_key, r.known_from = t.recorded_at AS is_new
-    FROM catalogue.core.runs AS r
+        s.meaning_key, r.is_new
+    FROM (
+        SELECT r.*, TRUE AS is_new
+        FROM catalogue.core.runs AS r
+        JOIN commit_time AS t ON r.known_from = t.recorded_at
+        UNION ALL
+        SELECT r.*, FALSE AS is_new
+        FROM catalogue.core.runs AS r
+        JOIN commit_time AS t ON r.known_to = t.recorded_at
+    ) AS r
     JOIN altered_source AS a ON a.source = r.source
-    JOIN commit_time AS t ON r.known_from = t.recorded_at OR r.known_to = t.recorded_at
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
     JOIN catalogue.core.states AS s ON s.state_no = v.state_no
 ),
@@ -39,10 +46,10 @@ under_a_clock AS (
     JOIN catalogue.core.versions AS v ON v.price_list_no = p.price_list_no
     JOIN catalogue.core.runs AS r ON r.version_no = v.version_no
     JOIN altered_source AS a ON a.source = r.source
+    JOIN catalogue.core.coverage AS c ON c.source = a.source AND c.known_to IS NULL AND c.last_at > a.since
     WHERE
         r.known_to IS NULL AND (r.valid_to IS NULL OR r.valid_to > a.since)
         AND (p.utc_start IS NOT NULL OR p.utc_end IS NOT NULL OR p.utc_days IS NOT NULL)
-        AND EXISTS (SELECT 1 FROM catalogue.core.accepted AS s WHERE s.source = a.source AND s.observed_at > a.since)
 ),
 
 with_rules AS (

@@ -1,7 +1,7 @@
 /*
 meaning: What every model that is listed now is known as, and when it was last seen.
 grain: a model listed now, per source
-reads: core.runs, core.accepted
+reads: core.runs, core.coverage
 columns:
   source: Where the model is listed.
   model_no: The model's number within this file.
@@ -9,15 +9,6 @@ columns:
   valid_from: The first snapshot that shows this version.
   last_seen_at: The latest snapshot that covers the model, and so lists it.
 */
-WITH coverage AS (
-    SELECT
-        source,
-        max(observed_at) AS last_at,
-        max(CASE WHEN lists_every_modality THEN observed_at END) AS last_all_at
-    FROM catalogue.core.accepted
-    GROUP BY source
-)
-
 SELECT
     r.source,
     r.model_no,
@@ -25,5 +16,5 @@ SELECT
     r.valid_from,
     CASE WHEN c.last_at >= r.text_listed_from THEN c.last_at ELSE greatest(r.valid_from, c.last_all_at) END AS last_seen_at
 FROM catalogue.core.runs AS r
-JOIN coverage AS c ON c.source = r.source
+JOIN catalogue.core.coverage AS c ON c.source = r.source AND c.known_to IS NULL
 WHERE r.known_to IS NULL AND r.valid_to IS NULL

@@ -311,8 +311,9 @@ def test_an_unchanged_sweep_makes_no_history(tmp_path: Path):
 @pytest.mark.parametrize("seed", [0, 5])
 def test_changes_of_price_are_explained_as_they_were_simulated(seed: int, tmp_path: Path):
     """Flaps of routing, flips of schedules and true repricings, mixed: no false explanation and none missed. Offers are
-    captured with each list. Seen red without the offers that came to the new price themselves (`repriced`), with flips
-    of an offer's own schedule taken for changes, and with any offer of the new price, unchanged or not."""
+    captured with each list. Seen red without the offers that came to the new price themselves (`repriced`), and with
+    flips of an offer's own schedule taken for changes, in either place.
+    """
     catalogue = SimulatedCatalogue(seed=seed, models=60, days=50)
     times = [catalogue.start + timedelta(hours=12 * number, minutes=5) for number in range(99)]
     changing = {one.model_id for one in catalogue.expected_price_changes(times)}
@@ -341,8 +342,8 @@ def test_changes_of_price_are_explained_as_they_were_simulated(seed: int, tmp_pa
 @pytest.mark.slow
 def test_sweeps_at_other_hours_explain_nothing_falsely_and_late_ones_explain_more(tmp_path: Path):
     """Lists every twelve hours, offers once a day at another hour: what is told then is right, and what comes late
-    explains what it brackets. Seen red with an offer's price that need not reach back to the last sight of the old
-    headline."""
+    explains what it brackets. Seen red without the offers that came to the new price themselves.
+    """
     catalogue = SimulatedCatalogue(seed=3, models=60, days=40)
     times = [catalogue.start + timedelta(hours=12 * number, minutes=5) for number in range(79)]
     changing = {one.model_id for one in catalogue.expected_price_changes(times)}

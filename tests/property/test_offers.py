@@ -313,9 +313,11 @@ def test_offers_are_what_the_oracle_tells(market: Market) -> None:
 @examples(12)
 @given(market=markets)
 def test_a_change_is_explained_by_what_was_captured_around_it(market: Market) -> None:
-    """No false routing and none missed, whatever was captured of the offers and when. Seen red with an unchanged price
-    that need not be seen after the change, without the offers that came to the price themselves, and with a change of
-    an offer that must lie wholly within the list's."""
+    """No false routing and none missed, whatever was captured of the offers and when.
+
+    Seen red with an unchanged price that need not be seen before the change, or after it, without the offers that came
+    to the price themselves, and with a change of an offer that must lie wholly within the list's.
+    """
     with warehouse_of(market.batches()) as ledger:
         rows = ledger.rows(
             "SELECT model_id, price_kind, last_seen_at, changed_at, old_price_text, new_price_text, explained_by "

@@ -85,7 +85,7 @@ def check(
 
 def test_every_row_costs_what_the_oracle_says(world, warehouse):
     """Broken once each: a tier at its threshold, an instant on the edge of a gap, cached tokens paid twice, an alias
-    paid by the wrong target, an assumption made where a price is dynamic."""
+    paid by its own list."""
     told = check(world, warehouse, 5_000, Conventions(), counts_requests=True)
     assert {*CONFIDENCE} - told.keys() == {"unreadable_price", "beyond_decimal"}
     assert min(told.values()) >= 20, told

@@ -173,6 +173,10 @@ class CatalogueServer:
             case path if path.startswith("/model/"):
                 return self._model(unquote(path.removeprefix("/model/")))
             case "/models/count":
+                try:
+                    questions.check_modalities(request.query)
+                except questions.BadQuestionError as refused:
+                    return error(400, str(refused))
                 count = self.catalogue.count(self._said_at(), output_modalities=_modalities(request))
                 return self._cached(orjson.dumps({"data": {"count": count}}))
             case path if isinstance(self.catalogue, Offering):
@@ -194,9 +198,9 @@ class CatalogueServer:
         at = self._said_at()
         try:
             questions.check_modalities(request.query)
-            body = self.catalogue.listing(at, output_modalities=_modalities(request))
             if request.query.get("use_rss") == "true":
-                return self._feed(body, request, at)
+                return self._feed(request, at)
+            body = self.catalogue.listing(at, output_modalities=_modalities(request))
             if not questions.is_plain(request.query):
                 listing = orjson.loads(body)
                 body = _listed(listing, questions.answer(listing["data"], request.query, at))
@@ -233,7 +237,9 @@ class CatalogueServer:
         found = questions.find(listing["data"], model_id)
         return error(404, "Model not found") if found is None else self._cached(orjson.dumps({"data": found}))
 
-    def _feed(self, body: bytes, request: Request, at: datetime) -> Reply:
+    def _feed(self, request: Request, at: datetime) -> Reply:
+        # Unlike the list, the real feed has models of every modality unless it is asked for some.
+        body = self.catalogue.listing(at, output_modalities=request.query.get("output_modalities", "all"))
         chat_links = request.query.get("use_rss_chat_links") == "true"
         models = orjson.loads(body)["data"]
         reply = self._cached(questions.feed(models, at, chat_links=chat_links))

@@ -1,5 +1,5 @@
 /*
-meaning: Where the feed as last captured and the catalogue as now listed disagree. Models that left the catalogue stay in the feed, which is no disagreement; nor is what the feed holds from before the first snapshot.
+meaning: Where the feed as last captured and the catalogue as now listed disagree. Models that left the catalogue stay in the feed, which is no disagreement; nor is what the feed holds from before the first snapshot of all modalities, since it announces models of every one.
 grain: a disagreement, by model, per source
 reads: core.feeds, marts.feed_items, marts.models, marts.model_spells, core.accepted
 columns:
@@ -32,6 +32,7 @@ reach AS (
 begins AS (
     SELECT source, min(observed_at) AS began_at
     FROM catalogue.core.accepted
+    WHERE lists_every_modality
     GROUP BY source
 ),
 

@@ -114,9 +114,9 @@ def printed_of_an_api(text: str, warehouse: Path) -> str:
 
 
 def _day_of_an_announcement(simulated: SimulatedCatalogue) -> datetime:
-    """The last noon at which a model with text output is new since the day before."""
+    """The last noon at which a model is new since the day before."""
     noon = simulated.end.replace(hour=12) - timedelta(days=1)
-    while not simulated.ids_at(noon) - simulated.ids_at(noon - timedelta(days=1)):
+    while not simulated.ids_at(noon, "all") - simulated.ids_at(noon - timedelta(days=1), "all"):
         noon -= timedelta(days=1)
     return noon
 

@@ -32,7 +32,7 @@ HASTY = FetchPolicy(attempts=2, backoff_initial_seconds=0.005, backoff_max_secon
 
 def bases(at: datetime) -> set[str]:
     """The ids, without variants, of what the feed lists at ``at``."""
-    return {model_id.partition(":")[0] for model_id in CATALOGUE.ids_at(at, "text")}
+    return {model_id.partition(":")[0] for model_id in CATALOGUE.ids_at(at, "all")}
 
 
 def day_of_arrivals() -> tuple[datetime, datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pipelines.demo.questions import feed
 from pipelines.feed import parse_feed
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.verify import verify
-from pipelines.scopes import ALL_MODELS, Scope
+from pipelines.scopes import ALL_MODELS, TEXT_MODELS, Scope
 
 FEED = Scope.parse("openrouter/models?use_rss=true")
 START = datetime(2026, 8, 1, tzinfo=UTC)
@@ -145,10 +146,40 @@ def test_disagreement_is_named(tmp_path: Path, capture):
         assert ("n/new", "not_in_catalogue") not in differences(ledger), "it was listed once"
 
 
+def test_a_catalogue_of_text_models_cannot_tell_what_it_lacks(tmp_path: Path, capture):
+    """The feed announces models of every modality; fails once snapshots of text models count as all."""
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, model("a/x", 0), scope=TEXT_MODELS), taken(80, ("a/x", 0), ("p/picture", 3))])
+        assert differences(ledger) == []
+
+
+def test_a_real_feed_agrees_with_the_real_catalogue_of_its_day(tmp_path: Path, bundle: Path):
+    """Only image models, which the list of text models cannot have, are in the feed alone."""
+    path = bundle.parent / "captures" / "models-2025-12-21.rss.xml"
+    if not path.exists():
+        pytest.skip("the real feed models-2025-12-21.rss.xml is not here")
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--bare", str(bundle), str(clone)], check=True)
+    commit = subprocess.run(
+        ["git", "-C", clone, "log", "-1", "--format=%H", "--until=2025-12-21T06:00:00Z", "--", "models.json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    body = subprocess.run(["git", "-C", clone, "show", f"{commit}:models.json"], capture_output=True, check=True).stdout
+    at = datetime(2025, 12, 21, 6, tzinfo=UTC)
+    with Ledger(tmp_path / "warehouse") as ledger:
+        ledger.load([Capture(TEXT_MODELS, at, body, "live")])
+        ledger.load([Capture(FEED, at + timedelta(minutes=33), path.read_bytes(), "live")])
+        assert differences(ledger) == []
+        assert len(items(ledger)) == 600
+        assert ledger.rows("SELECT count(*) FROM catalogue.marts.models")[0][0] > 300
+
+
 def test_the_simulated_feed_agrees_with_the_simulated_catalogue(tmp_path: Path):
     simulated = SimulatedCatalogue(seed=2, models=60, days=60)
     at = simulated.end
-    documents = orjson.loads(simulated.listing(at, output_modalities="text"))["data"]
+    documents = orjson.loads(simulated.listing(at, output_modalities="all"))["data"]
     body = feed(documents, at, chat_links=False)
     with Ledger(tmp_path) as ledger:
         ledger.load([Capture(ALL_MODELS, at, simulated.listing(at, output_modalities="all"), "live")])

@@ -7,6 +7,7 @@ Does not belong here: sockets; what breaks on the wire is done by `server`.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
@@ -22,6 +23,8 @@ OVERSIZE_BYTES = 96 * _MIB
 
 BOMB_BYTES = 1024 * _MIB
 """What a gzip bomb unfolds to, from about a megabyte on the wire."""
+
+_DEPTH = 100_000
 
 ELSEWHERE = "http://elsewhere.invalid"
 """The other host that a misbehaving server points to; its name never resolves."""
@@ -60,6 +63,12 @@ class Misbehaviour(Enum):
     """The first half of ``data`` under the whole's ``total_count``."""
     HTML = auto()
     """A web page, such as a guard against robots shows."""
+    WRONG_CHARSET = auto()
+    """The JSON in UTF-16, which JSON on the web must not be."""
+    WRONG_COMPRESSION = auto()
+    """A compression that was not asked for."""
+    DEEPLY_NESTED = auto()
+    """JSON of a hundred thousand lists within each other."""
     WRONG_COUNT = auto()
     """A number other than the catalogue's count; asked of ``/models/count`` unless said otherwise."""
 
@@ -203,6 +212,13 @@ SPOILED: dict[Misbehaviour, Callable[[Reply, Request], Reply]] = {
     Misbehaviour.EMPTY_LIST: _empty,
     Misbehaviour.HALF_LIST: _halved,
     Misbehaviour.HTML: _html,
+    Misbehaviour.WRONG_CHARSET: lambda reply, _: replace(reply, body=reply.body.decode().encode("utf-16")),
+    Misbehaviour.WRONG_COMPRESSION: lambda reply, _: replace(
+        reply, body=zlib.compress(reply.body), headers={**reply.headers, "content-encoding": "deflate"}
+    ),
+    Misbehaviour.DEEPLY_NESTED: lambda reply, _: replace(
+        reply, body=b'{"data":' + b"[" * _DEPTH + b"]" * _DEPTH + b"}"
+    ),
     Misbehaviour.WRONG_COUNT: _miscounted,
     Misbehaviour.REDIRECT_ELSEWHERE: _redirecting(lambda request: ELSEWHERE + request.path),
     Misbehaviour.REDIRECT_IN_CIRCLES: _redirecting(_target),

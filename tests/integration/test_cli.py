@@ -401,6 +401,11 @@ BAD = {
     Misbehaviour.EMPTY_LIST: (3, "no models"),
     Misbehaviour.HALF_LIST: (3, "are gone"),
     Misbehaviour.HTML: (3, "not JSON"),
+    Misbehaviour.WRONG_CHARSET: (3, "not JSON"),
+    Misbehaviour.WRONG_COMPRESSION: (1, "encoded as deflate, which was not asked for"),
+    Misbehaviour.DEEPLY_NESTED: (3, "not JSON"),
+    Misbehaviour.REDIRECT_ELSEWHERE: (1, "redirects elsewhere"),
+    Misbehaviour.GZIP_BOMB: (1, "larger than"),
 }
 """Exit code and words of a snapshot of such an answer."""
 

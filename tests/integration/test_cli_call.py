@@ -85,6 +85,8 @@ def test_wrong_usage_asks_nothing(server, arguments, says):
         (Misbehaviour.REDIRECT_ELSEWHERE, "redirects elsewhere"),
         (Misbehaviour.GZIP_BOMB, "is larger than"),
         (Misbehaviour.UNAUTHORIZED, "wants a key"),
+        (Misbehaviour.DEEPLY_NESTED, "is nested too deeply"),
+        (Misbehaviour.WRONG_CHARSET, "is not JSON"),
     ],
 )
 def test_a_bad_answer_is_one_sentence(server, kind, says):

@@ -28,8 +28,10 @@ from pipelines.sources.openrouter import (
     TooManyRequestsError,
     UnauthorizedError,
     UnavailableError,
+    parse_count,
     parse_model,
     parse_models,
+    parse_providers,
 )
 
 HASTY = FetchPolicy(
@@ -323,6 +325,7 @@ def test_each_documented_status_is_an_error_of_its_own(server, kind, error):
         (Misbehaviour.OVERSIZED, "larger than"),
         (Misbehaviour.GZIP_BOMB, "larger than"),
         (Misbehaviour.TRUNCATED_GZIP, "cut off before its end"),
+        (Misbehaviour.WRONG_COMPRESSION, "encoded as deflate, which was not asked for"),
     ],
 )
 @pytest.mark.parametrize(
@@ -345,12 +348,33 @@ def test_an_answer_that_cannot_be_had_is_one_sentence(server, kind, said, path, 
     assert USER_KEY not in str(refused.value)
 
 
-def test_html_becomes_a_capture_and_its_reader_says_so(server):
-    server.misbehave(Misbehaviour.HTML, path=f"/model/{LISTED}")
-    with client(server) as api:
-        capture = api.get(LISTED)
-    with pytest.raises(SourceError, match=r"not JSON .it begins with '<!doctype html>"):
-        parse_model(capture.body)
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Misbehaviour.HTML, "is not JSON (it begins with '<!doctype html>"),
+        (Misbehaviour.WRONG_CHARSET, "is not JSON"),
+        (Misbehaviour.DEEPLY_NESTED, "is nested too deeply"),
+        (Misbehaviour.TRUNCATED_JSON, "is not JSON"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "question", "parse"),
+    [
+        (f"/model/{LISTED}", lambda api: api.get(LISTED), parse_model),
+        ("/models", OpenRouter.models, parse_models),
+        ("/models/user", OpenRouter.list_for_user, parse_models),
+        ("/models/count", OpenRouter.count, parse_count),
+        ("/providers", OpenRouter.providers, parse_providers),
+    ],
+)
+def test_what_is_no_answer_becomes_a_capture_and_its_reader_says_so(server, kind, said, path, question, parse):
+    server.misbehave(kind, path=path)
+    with client(server, key=USER_KEY) as api:
+        capture = question(api)
+    with pytest.raises(SourceError) as refused:
+        parse(capture.body)
+    assert said in str(refused.value)
+    assert str(refused.value).isprintable()
 
 
 def test_a_host_that_is_not_there_and_one_that_speaks_no_tls(server):

@@ -75,11 +75,12 @@ def make_log(warehouse: Path, log: Path, count: int) -> None:
             f"""
             COPY (
                 WITH ids AS (
-                    SELECT model_id, row_number() OVER (ORDER BY model_id) - 1 AS place, count(*) OVER () AS models
+                    SELECT model_id, row_number() OVER (ORDER BY model_id) - 1 AS place
                     FROM catalogue.core.model_ids
                 ),
                 span AS (
-                    SELECT epoch_us(min(observed_at)) AS first, epoch_us(max(observed_at)) AS last
+                    SELECT epoch_us(min(observed_at)) AS first, epoch_us(max(observed_at)) AS last,
+                        CAST((SELECT count(*) FROM ids) AS BIGINT) AS models
                     FROM catalogue.core.accepted
                 ),
                 drawn AS (
@@ -98,7 +99,7 @@ def make_log(warehouse: Path, log: Path, count: int) -> None:
                     CAST(CASE WHEN hash(d.i + 6) % 10 = 0 THEN 1 ELSE 0 END AS BIGINT) AS web_searches
                 FROM drawn AS d
                 CROSS JOIN span AS s
-                JOIN ids AS m ON m.place = (d.h // 1000003) % m.models
+                JOIN ids AS m ON m.place = CAST((d.h // 1000003) % CAST(s.models AS UBIGINT) AS BIGINT)
             ) TO {literal(str(log))} (FORMAT parquet)
             """
         )

@@ -26,14 +26,14 @@ _READABLE = "feed_is_readable"
     kinds={"http", "duckdb"},
     check_specs=[
         dg.AssetCheckSpec(
-            _READABLE, asset="feed", description="The feed is RSS; what is none is kept, and changes nothing."
+            _READABLE, asset="feed_items", description="The feed is RSS; what is none is kept, and changes nothing."
         ),
         dg.AssetCheckSpec(
-            _AGREES, asset="feed", description="Feed and catalogue say the same; else see `feed_differences`."
+            _AGREES, asset="feed_items", description="Feed and catalogue say the same; else see `feed_differences`."
         ),
     ],
 )
-def feed(settings: dg.ResourceParam[Settings]) -> Checked[None]:
+def feed_items(settings: dg.ResourceParam[Settings]) -> Checked[None]:
     """The feed of new models: as bytes in the raw store, then its items, committed and published."""
     with one_sentence():
         taken = take_feed(settings)

@@ -19,7 +19,7 @@ from pipelines.errors import UsageError
 from pipelines.settings import Settings
 
 JOB = "snapshot"
-OFFERS_JOB = "offers"
+SWEEP_JOB = "sweep"
 FEED_JOB = "feed"
 SCHEDULE = "daily_snapshot"
 
@@ -36,7 +36,7 @@ def definitions(settings: Settings) -> dg.Definitions:
         description="Takes the catalogue once: asks, stores, judges, derives and publishes.",
     )
     offers_job = dg.define_asset_job(
-        OFFERS_JOB,
+        SWEEP_JOB,
         selection=dg.AssetSelection.groups(offers.GROUP),
         executor_def=dg.in_process_executor,
         config=console_config("WARNING"),
@@ -59,7 +59,7 @@ def definitions(settings: Settings) -> dg.Definitions:
             assets.published.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, freshness)),
             offers.offer_answers,
             offers.offers,
-            feed.feed,
+            feed.feed_items,
         ],
         jobs=[job, offers_job, feed_job],
         schedules=[_schedule(settings, job)],

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from pipelines.captures import RawStore
+from pipelines.defs.home import instance
 from pipelines.defs.job import definitions
 from pipelines.defs.sensors import FEED_SENSOR
 from pipelines.demo.catalogue import SimulatedCatalogue
@@ -148,6 +149,20 @@ def test_the_sensor_runs_by_itself_where_that_was_chosen(settings):
     chosen = sensor_of(replace(settings, feed_poll_seconds=60))
     assert chosen.default_status == dg.DefaultSensorStatus.RUNNING
     assert chosen.minimum_interval_seconds == 60
+
+
+def test_the_job_takes_a_feed_and_says_how_it_agrees(server, settings):
+    server.now = AFTER
+    job = definitions(settings).resolve_job_def("feed")
+    with instance(settings) as recorded:
+        good = job.execute_in_process(instance=recorded)
+        server.misbehave(Misbehaviour.HTML)
+        bad = job.execute_in_process(instance=recorded)
+    checks = [{one.check_name: one.passed for one in run.get_asset_check_evaluations()} for run in (good, bad)]
+    assert checks == [
+        {"feed_is_readable": True, "feed_agrees_with_catalogue": True},
+        {"feed_is_readable": False, "feed_agrees_with_catalogue": True},
+    ]
 
 
 # The terminal

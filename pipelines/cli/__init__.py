@@ -17,6 +17,7 @@ from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sq
 from pipelines.cli.call import count, get
 from pipelines.cli.finance import impact, reprice
 from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, sweep, verify
+from pipelines.cli.report import cheapest, report
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
 
@@ -55,6 +56,8 @@ for command in (
     count,
     reprice,
     impact,
+    cheapest,
+    report,
     quarantine,
     verify,
     rebuild,

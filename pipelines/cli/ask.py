@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pipelines.ledger.published import Answer, Published
 
 
-def _open(warehouse: Path) -> Published:
+def _open(warehouse: Path, known_at: datetime | None = None) -> Published:
     from pipelines.ledger.published import Published
 
-    return Published(warehouse)
+    return Published(warehouse, known_at)
 
 
 def _from(published: Published, since: datetime | timedelta) -> datetime:
@@ -131,7 +131,8 @@ WHERE hours_since_previous IS NOT NULL ORDER BY hours_since_previous DESC, obser
 @warehouse_option
 @format_option("table", "csv", "json", "parquet")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
-def sql(query: str, warehouse: Path, format_: str, output: Path | None) -> None:
+@click.option("--known-at", type=Moment(), metavar="TIME", help="Of what this warehouse knew at that time.")
+def sql(query: str, warehouse: Path, format_: str, output: Path | None, known_at: datetime | None) -> None:
     """Ask the published file anything, read-only.
 
     \b
@@ -139,10 +140,11 @@ def sql(query: str, warehouse: Path, format_: str, output: Path | None) -> None:
       catalogue sql "SELECT model_id, price_text FROM marts.prices WHERE price_kind = 'prompt'"
       catalogue sql "FROM marts.prices_at('2025-06-01T00:00:00Z')" --format csv
       catalogue sql "FROM marts.price_history" --format parquet --output prices.parquet
+      catalogue sql "FROM marts.price_changes" --known-at 2026-08-03
     """
     if format_ == "parquet" and output is None:
         raise UsageError("Parquet is no text: say where to write it with --output FILE")
-    with _open(warehouse) as published:
+    with _open(warehouse, known_at) as published:
         if format_ == "parquet" and output is not None:
             published.write_parquet(query, output)
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +16,7 @@ import duckdb
 
 from pipelines.errors import CatalogueError, UsageError
 from pipelines.ledger.connect import attach, first_line, literal, select
+from pipelines.ledger.hindsight import forget
 from pipelines.ledger.schema import is_of_this_program
 
 if TYPE_CHECKING:
@@ -41,11 +43,13 @@ class Answer:
 class Published:
     """The published file of a warehouse, open for reading. A context manager.
 
-    Sees one state throughout, whatever is published meanwhile. Raises :class:`CatalogueError` if nothing has been
-    published yet; a query that DuckDB refuses raises :class:`UsageError` with what DuckDB says.
+    Sees one state throughout, whatever is published meanwhile. With ``known_at`` every table, mart and macro tells what
+    the warehouse knew then, and :attr:`known_at` is that moment; without it all that it knows, and its last commit.
+    Raises :class:`CatalogueError` if nothing has been published yet, or nothing was known then; :class:`UsageError` for
+    a ``known_at`` after the last commit, and with what DuckDB says for a query that it refuses.
     """
 
-    def __init__(self, warehouse: Path) -> None:
+    def __init__(self, warehouse: Path, known_at: datetime | None = None) -> None:
         self.path = warehouse / PUBLISHED
         if not self.path.exists():
             raise CatalogueError(
@@ -55,6 +59,20 @@ class Published:
             self._connection = attach(self.path, read_only=True)
         except CatalogueError as problem:
             raise CatalogueError(f"{problem}; `catalogue rebuild` publishes it anew") from None
+        if known_at is not None:
+            try:
+                self._connection = forget(self._connection, self.path, known_at)
+            except duckdb.Error as problem:
+                raise self._refused(problem) from None
+
+    @property
+    def known_at(self) -> datetime:
+        """The last commit that is known. Raises :class:`CatalogueError` if there is none."""
+        latest = self.ask("SELECT max(recorded_at) FROM core.commits").rows[0][0]
+        if latest is None:
+            raise CatalogueError(f"{self.path} knows nothing yet")
+        assert isinstance(latest, datetime)
+        return latest
 
     def __enter__(self) -> Self:
         return self

@@ -48,7 +48,7 @@ def test_the_wheel_holds_every_module_and_every_sql_file(wheel):
 
 def test_the_wheel_holds_code_and_sql_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    code = r"pipelines/([\w/]+\.(py|sql|yaml)|py\.typed)|openrouter_catalogue-[\d.]+\.dist-info/.+"
+    code = r"pipelines/([\w/]+\.(py|sql|yaml|css|js)|py\.typed)|openrouter_catalogue-[\d.]+\.dist-info/.+"
     assert [name for name in names if not re.fullmatch(code, name)] == []
 
 

@@ -66,6 +66,7 @@ def _known(table: str, columns: list[str], moment: str) -> str:
         return (
             f"SELECT * FROM {table} WHERE pack IN (SELECT pack FROM published.core.packs WHERE recorded_at <= {moment})"
         )
-    if "capture_no" in columns and "version_no" not in columns:
-        return f"SELECT * FROM {table} WHERE capture_no IN (SELECT capture_no FROM catalogue.raw.captures)"
+    if "capture_no" in columns:
+        captures = "SELECT capture_no FROM catalogue.raw.captures"
+        return f"SELECT * FROM {table} WHERE capture_no IS NULL OR capture_no IN ({captures})"
     return f"SELECT * FROM {table}"

@@ -144,16 +144,17 @@ altered AS (
 causes AS (
     SELECT
         a.recorded_at, a.source, a.model_no, a.what, a.price_kind, a.rule_no, a.valid_from,
+        -- of two captures of one instant the one with the greater id, so that the answer stays
         max_by(
             l.snapshot_id,
-            epoch_us(l.observed_at) + CASE
+            lpad(CAST(10000000000000000 + epoch_us(l.observed_at) + CASE
                 WHEN l.observed_at = a.valid_to THEN 40000000000000000
                 WHEN l.observed_at = a.last_seen_at THEN 30000000000000000
                 WHEN l.observed_at = a.former_valid_to THEN 20000000000000000
                 WHEN l.observed_at = a.valid_from THEN 10000000000000000
                 WHEN l.observed_at <= a.last_moment THEN 0
                 ELSE -10000000000000000
-            END
+            END AS VARCHAR), 20, '0') || l.snapshot_id
         ) AS snapshot_id
     FROM altered AS a
     JOIN late AS l ON l.source = a.source AND l.recorded_at = a.recorded_at

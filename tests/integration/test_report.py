@@ -42,8 +42,10 @@ HOSTILE_NAME = '=HYPERLINK("http://evil.example") </script><script>document.titl
 
 
 def listing(simulated: SimulatedCatalogue, moment: datetime, day: int) -> bytes:
-    """The simulated list with one more model, whose name is an attack and whose price changes each week."""
+    """The simulated list with one more model until day 57, whose name is an attack and whose price changes each week."""
     document = json.loads(simulated.listing(moment, output_modalities="all"))
+    if day >= 57:
+        return json.dumps(document).encode()
     model = json.loads(json.dumps(document["data"][0])) | {"id": HOSTILE_ID, "name": HOSTILE_NAME}
     model["pricing"] = {"prompt": f"0.00000{1 + day // 7}", "completion": "0.00002"}
     document["data"].append(model)
@@ -54,10 +56,10 @@ def listing(simulated: SimulatedCatalogue, moment: datetime, day: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def captures() -> list[Capture]:
-    """Sixty days from the first of May, a capture a day, three days missing."""
+    """Sixty days from the first of May, a capture a day at midnight, three days missing."""
     simulated = SimulatedCatalogue(seed=4, models=60, days=75)
     days = [day for day in range(60) if day not in (40, 41, 42)]
-    moments = {day: simulated.start + timedelta(days=day, hours=1) for day in days}
+    moments = {day: simulated.start + timedelta(days=day) for day in days}
     return [Capture(ALL_MODELS, at, listing(simulated, at, day), "live") for day, at in moments.items()]
 
 
@@ -164,13 +166,13 @@ def test_a_choice_leaves_out_all_others(warehouse: Path) -> None:
 
 
 def test_a_workbook_has_dates_numbers_and_no_formulas(warehouse: Path, tmp_path: Path) -> None:
-    """Seen red with `write` for `write_string`, which takes a name that begins with = for a formula."""
+    """Seen red with `write` for `write_string` and texts that begin with = taken for formulas."""
     written(warehouse, tmp_path / "report.xlsx", "xlsx")
     book = openpyxl.load_workbook(tmp_path / "report.xlsx")
     cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None]
     assert {cell.data_type for cell in cells} <= {"s", "n", "d"}
     texts = {cell.value for cell in cells if cell.data_type == "s"}
-    assert HOSTILE_ID in texts
+    assert {HOSTILE_ID, clean(HOSTILE_NAME)} <= texts
     assert not [cell for cell in cells if cell.hyperlink]
     sheet = book["Repricings"]
     assert (sheet.freeze_panes, bool(sheet.auto_filter.ref)) == ("A2", True)

@@ -37,12 +37,12 @@ EXECUTABLE = Path(sys.executable).with_name("catalogue")
 FORMATS = ("xlsx", "html", "csv", "parquet")
 START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 PERIOD = ("--from", "2026-06-01", "--to", "2026-07-01")
-HOSTILE_ID = "evil/=cmd|' /C calc'!A0"
+HOSTILE_ID = "evil/=cmd</script><script>document.title='owned'</script>"
 HOSTILE_NAME = '=HYPERLINK("http://evil.example") </script><script>document.title="owned"</script>\x01'
 
 
 def listing(simulated: SimulatedCatalogue, moment: datetime, day: int) -> bytes:
-    """The simulated list with one more model until day 57, whose name is an attack and whose price changes each week."""
+    """The simulated list with one more model until day 57, whose name is an attack and whose price changes weekly."""
     document = json.loads(simulated.listing(moment, output_modalities="all"))
     if day >= 57:
         return json.dumps(document).encode()

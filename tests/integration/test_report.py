@@ -200,7 +200,7 @@ def test_what_a_cell_cannot_hold_is_replaced_or_cut() -> None:
 
 @pytest.mark.parametrize("chosen", [(), ("--authors", "evil")])
 def test_a_page_asks_for_nothing_and_escapes_all(chosen: tuple[str, ...], warehouse: Path, tmp_path: Path) -> None:
-    """Seen red without the escaping of < in the data of scripts: of few models all are charted."""
+    """Seen red with texts that are not escaped; of few models all are charted."""
     page = written(warehouse, tmp_path / "report.html", "html", *chosen).decode()
     assert 'http-equiv="Content-Security-Policy"' in page
     assert "default-src 'none'" in page

@@ -111,8 +111,11 @@ def history_questions(instants: Iterable[datetime] = ()) -> dict[str, Question]:
             continue
         asked = {mart.name: mart.name}
         if mart.parameters is not None:
-            assert mart.parameters.startswith("valid_at,"), f"say here how {mart.name}({mart.parameters}) is asked"
+            first = mart.parameters.partition(",")[0]
+            assert first in {"valid_at", "from_at", "known_at := NULL"}, f"say here how {mart.name}({first}) is asked"
             asked = {f"{mart.name} {at}": f"{mart.name}(TIMESTAMPTZ '{at.isoformat()}')" for at in instants}
+            if first == "known_at := NULL":
+                asked = {mart.name: f"{mart.name}()"}
         columns = [column for column in mart.columns if column not in WHEN_LEARNT]
         for name, source in asked.items():
             query = f"SELECT {', '.join(columns)} FROM catalogue.marts.{source} ORDER BY ALL"

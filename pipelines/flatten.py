@@ -14,7 +14,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +23,7 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
+from pipelines.groups import Group, entries_in, groups_of, models_of, unknown_in
 from pipelines.pricing import PRICE_DIGITS, PRICE_SCALE, UNITS, Rule, number_key, read_price, split_pricing, unit_of
 
 PRICE = pl.Decimal(PRICE_DIGITS, PRICE_SCALE)
@@ -163,6 +164,7 @@ class Listing:
 
     ``model_keys`` names rows of the :data:`MODELS` frame. ``defects`` are those that the bytes alone show.
     ``unreadable_count`` of its ``price_count`` prices are no numbers; how many are too many, bytes cannot say.
+    ``groups`` are a gateway's.
     """
 
     model_ids: tuple[str, ...] = ()
@@ -172,6 +174,7 @@ class Listing:
     unreadable_count: int = 0
     defects: tuple[Defect, ...] = ()
     unknown_fields: tuple[tuple[str, str, str], ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,9 @@ class Flattener:
                 models.extend(entries)
             spell_numbers([text for _, text in parsed], models, lambda document: find_listing(document) or [])
             unknown = tuple(_unknown_envelope(pages))
-            return _listing(self._meet(models), _reported_count(pages), unknown)
+            grouped = [entry for page in pages for entry in entries_in(page)]
+            listing = _listing(self._meet(models_of(grouped) if grouped else models), _reported_count(pages), unknown)
+            return replace(listing, groups=groups_of(grouped))
         except ValueError as problem:
             return Listing(defects=(Defect("not_json", f"the answer is not JSON: {problem}"),))
         except orjson.JSONEncodeError:
@@ -382,12 +387,14 @@ def _whole_pair(escape: re.Match[bytes]) -> bytes:
 def find_listing(document: Any) -> list[dict[str, Any]] | None:
     """The model objects of a bare list, of ``{data: …}`` or of an object wrapped around one of these; else None.
 
-    A wrapper may nest up to four deep and may hold only one listing.
+    A wrapper may nest up to four deep and may hold only one listing. Of a gateway's groups it is the objects of all.
     """
     if isinstance(document, list):
         return document if all(_is_model(entry) for entry in document) else None
     if not isinstance(document, dict):
         return None
+    if entries := entries_in(document):
+        return find_listing([model for entry in entries for model in entry.group["models"]])
     if isinstance(document.get("data"), list):
         return find_listing(document["data"])
     inner = list(_listings_within(document, _MAX_DEPTH))
@@ -427,7 +434,9 @@ def _reported_count(pages: Sequence[Any]) -> int | None:
 def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
     """Fields beside the list, only where the envelope is the API's own: a wrapper's fields are the archive's."""
     for page in pages:
-        if isinstance(page, dict) and isinstance(page.get("data"), list):
+        if entries := entries_in(page):
+            yield from ((path, _json_type(value), _example(value)) for path, value in unknown_in(page, entries))
+        elif isinstance(page, dict) and isinstance(page.get("data"), list):
             for name in sorted(page.keys() - _KNOWN_ENVELOPE):
                 yield f"$.{name}", _json_type(page[name]), _example(page[name])
 

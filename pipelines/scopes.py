@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from pipelines.errors import UsageError
+
 ScopeKind = Literal["catalogue", "facet", "other"]
 
 Topic = Literal["offers", "zdr", "providers"]
@@ -21,7 +23,11 @@ OPENROUTER = "openrouter"
 OPENROUTER_EU = "openrouter-eu"
 """The host that routes within the EU: it lists fewer models, so it is a source of its own."""
 
-_LISTINGS = frozenset({"models", "models/user"})
+GATEWAY = "gateway"
+"""What a gateway is called if it has no other name."""
+
+_GROUPED = "api/ai/models"
+_LISTINGS = frozenset({"models", "models/user", _GROUPED})
 _EVERY_MODALITY = (("output_modalities", "all"),)
 _DEFAULTS = {("output_modalities", "text")}
 _FEED = ("use_rss", "true")
@@ -69,7 +75,7 @@ class Scope:
         """
         if self.endpoint not in _LISTINGS or self.is_feed:
             return "other"
-        is_whole = self.endpoint == "models" and self.params in ((), _EVERY_MODALITY)
+        is_whole = (self.endpoint == "models" and self.params in ((), _EVERY_MODALITY)) or self._is_grouped
         return "catalogue" if is_whole else "facet"
 
     @property
@@ -93,7 +99,12 @@ class Scope:
     @property
     def lists_every_modality(self) -> bool:
         """Whether models of every output modality would be listed; else only those with text output are."""
-        return self.params == _EVERY_MODALITY
+        return self.params == _EVERY_MODALITY or self._is_grouped
+
+    @property
+    def _is_grouped(self) -> bool:
+        """Whether it is all that a gateway has, by modality and provider."""
+        return self.endpoint == _GROUPED and not self.params
 
 
 TEXT_MODELS = Scope.of(OPENROUTER, "models")
@@ -107,3 +118,10 @@ PROVIDERS = Scope.of(OPENROUTER, "providers")
 def offers_scope(model_id: str, source: str = OPENROUTER) -> Scope:
     """The question for one model's offers. Whatever an id holds, the scope's name spells it in one piece."""
     return Scope.of(source, f"models/{quote(model_id, safe='/:~@+,;=!$&()*')}/endpoints")
+
+
+def gateway_scope(name: str = GATEWAY) -> Scope:
+    """The question for all that the gateway ``name`` has. UsageError for a name that cannot be a source's."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name) or name in (OPENROUTER, OPENROUTER_EU):
+        raise UsageError("A gateway's name has small letters, digits, - and _, and is not that of another source.")
+    return Scope.of(name, _GROUPED)

@@ -63,6 +63,19 @@ def take(source: Catalogue, raw: RawStore) -> Taken:
     return Taken(tuple(packs), models.snapshot_id, listed, _counted(counts))
 
 
+class Grouped(Protocol):
+    """A gateway, such as :class:`pipelines.sources.gateway.Gateway`."""
+
+    def models(self) -> Capture: ...  # noqa: D102
+
+
+def take_gateway(gateway: Grouped, raw: RawStore) -> Taken:
+    """Ask for all that a gateway has; its answer is stored before anything looks at it."""
+    models = gateway.models()
+    packs = (raw.write([models]),)
+    return Taken(packs, models.snapshot_id, len(flatten([models.body]).listings[0].model_ids), None)
+
+
 def _counted(counts: Sequence[Capture]) -> int | None:
     """What the latest of ``counts`` says, as far as it can be read."""
     try:

@@ -1,4 +1,4 @@
--- version: 7
+-- version: 8
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -19,11 +19,12 @@ CREATE TABLE core.commits (recorded_at TIMESTAMPTZ NOT NULL);
 -- The packs that commits took.
 CREATE TABLE core.packs (pack VARCHAR NOT NULL, recorded_at TIMESTAMPTZ NOT NULL);
 
--- A capture. capture_no counts in the order of loading and never leaves the ledger.
+-- A capture. capture_no counts in the order of loading and never leaves the ledger. lists_every_modality: whether its
+-- scope covers all models; else those with text output.
 CREATE TABLE raw.captures (
     capture_no INTEGER NOT NULL, snapshot_id VARCHAR NOT NULL, source VARCHAR NOT NULL, scope VARCHAR NOT NULL,
-    scope_kind VARCHAR NOT NULL, observed_at TIMESTAMPTZ NOT NULL, sha256 VARCHAR NOT NULL, size_bytes BIGINT NOT NULL,
-    pack VARCHAR NOT NULL
+    scope_kind VARCHAR NOT NULL, lists_every_modality BOOLEAN NOT NULL, observed_at TIMESTAMPTZ NOT NULL,
+    sha256 VARCHAR NOT NULL, size_bytes BIGINT NOT NULL, pack VARCHAR NOT NULL
 );
 
 -- A way in which a capture came.
@@ -55,6 +56,14 @@ CREATE TABLE core.listings (
 CREATE TABLE core.observations (
     keyframe_no INTEGER NOT NULL, capture_no INTEGER NOT NULL, model_no INTEGER NOT NULL, version_no INTEGER
 );
+
+-- A distinct way in which a gateway groups its models, a row for each group, and which capture shows it.
+CREATE TABLE core.groupings (
+    grouping_no INTEGER NOT NULL, grouping_key UUID NOT NULL, modality VARCHAR NOT NULL, provider VARCHAR NOT NULL,
+    is_configured BOOLEAN, model_ids VARCHAR[] NOT NULL
+);
+
+CREATE TABLE core.grouped_listings (capture_no INTEGER NOT NULL, grouping_no INTEGER NOT NULL);
 
 CREATE TABLE core.model_ids (model_no INTEGER NOT NULL, model_id VARCHAR NOT NULL);
 

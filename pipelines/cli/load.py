@@ -82,7 +82,17 @@ def _lock_option(command: Any) -> Any:
     help="How often to try the whole fetch again after a failure that may pass; each single request is retried anyway.",
 )
 @click.option("--feed", "is_feed", is_flag=True, help="Take the feed of new models instead of the list.")
-def snapshot(warehouse: Path, base_url: str | None, retries: int, is_feed: bool) -> int:
+@click.option(
+    "--source",
+    default="openrouter",
+    show_default=True,
+    metavar="NAME",
+    help="OpenRouter, or a gateway by any other name.",
+)
+@click.option("--token-variable", metavar="VARIABLE", help="A gateway's: where its token is.  [default: GATEWAY_TOKEN]")
+def snapshot(
+    warehouse: Path, base_url: str | None, retries: int, is_feed: bool, source: str, token_variable: str | None
+) -> int:
     """Take the live catalogue once.
 
     The same Dagster assets as the daily schedule are run here and now, and recorded where its runs are.
@@ -92,7 +102,14 @@ def snapshot(warehouse: Path, base_url: str | None, retries: int, is_feed: bool)
       catalogue snapshot
       catalogue snapshot --warehouse /data/catalogue
       catalogue snapshot --feed
+      catalogue snapshot --source gateway --base-url https://gateway.example.com
     """
+    if source != "openrouter":
+        if is_feed:
+            raise UsageError("--feed is OpenRouter's: a gateway has none")
+        return _snapshot_gateway(warehouse, source, base_url, token_variable)
+    if token_variable is not None:
+        raise UsageError("--token-variable is for gateways: name one with --source")
     from dataclasses import replace
 
     from pipelines.defs.run import snapshot_once
@@ -128,6 +145,31 @@ def _snapshot_of_feed(settings: Settings) -> int:
     if taken.differences:
         differences = f"{count(taken.differences, 'difference')} between feed and catalogue"
         click.echo(f'catalogue: {differences}: catalogue sql "FROM marts.feed_differences"', err=True)
+    return 0
+
+
+def _snapshot_gateway(warehouse: Path, name: str, base_url: str | None, token_variable: str | None) -> int:
+    from pipelines.captures import RawStore
+    from pipelines.ledger.ledger import Ledger
+    from pipelines.settings import Settings
+    from pipelines.snapshot import take_gateway
+    from pipelines.sources.gateway import TOKEN_VARIABLE, Gateway
+
+    if base_url is None:
+        raise UsageError(f"where the gateway {harmless(name)} is cannot be known: give its --base-url")
+    settings = Settings.from_environment()
+    with Gateway(
+        base_url, name=name, token_variable=token_variable or TOKEN_VARIABLE, policy=settings.fetch_policy
+    ) as gateway:
+        taken = take_gateway(gateway, RawStore(warehouse / "raw"))
+    with Ledger(warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
+        ledger.commit(taken.packs)
+        published = ledger.publish()
+        verdicts = ledger.verdicts([taken.snapshot_id])
+    if quarantined := [one for one in verdicts if one.verdict == "quarantined"]:
+        _report_quarantined(quarantined)
+        return QUARANTINED
+    click.echo(f"{count(taken.listed, 'model')} of {name} at {minute(verdicts[0].observed_at)} UTC are in {published}")
     return 0
 
 

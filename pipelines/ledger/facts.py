@@ -6,6 +6,7 @@ Does not belong here: verdicts and history, which are derived (`derive`), transa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -180,6 +181,7 @@ def _append_together(connection: duckdb.DuckDBPyConnection, readings: Sequence[R
         if frames:
             _append_distinct(connection, frames)
             _append_listings(connection, numbered)
+            _append_groupings(connection, numbered)
         others = [(number, one.scope, one.body) for number, one in numbered]
         append_answers(connection, others)
         append_feeds(connection, others)
@@ -197,6 +199,7 @@ def _append_captures(connection: duckdb.DuckDBPyConnection, filed: Sequence[File
         [
             (
                 *(no, one.snapshot_id, one.scope.source, one.scope.name, one.scope.kind),
+                one.scope.lists_every_modality,
                 *(one.observed_at, one.sha256, one.size_bytes, one.pack),
             )
             for no, one in numbered
@@ -207,6 +210,7 @@ def _append_captures(connection: duckdb.DuckDBPyConnection, filed: Sequence[File
             "source": pl.String,
             "scope": pl.String,
             "scope_kind": pl.String,
+            "lists_every_modality": pl.Boolean,
             "observed_at": pl.Datetime("us", "UTC"),
             "sha256": pl.String,
             "size_bytes": pl.Int64,
@@ -391,6 +395,44 @@ def _append_listings(connection: duckdb.DuckDBPyConnection, captures: Sequence[t
     if fields:
         names = ("version_no", "capture_no", "path", "json_type", "example")
         _insert(connection, "core.unknown_fields", pl.DataFrame(fields, schema=names, orient="row"))
+
+
+def _append_groupings(connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, Filed]]) -> None:
+    """How gateways group what they list: a distinct grouping once, and a row for each capture."""
+    groupings = {
+        number: (hashlib.blake2b(repr(one.listing.groups).encode(), digest_size=16).hexdigest(), one.listing.groups)
+        for number, one in captures
+        if one.listing is not None and one.listing.groups
+    }
+    if not groupings:
+        return
+    numbers = {
+        str(key).replace("-", ""): number
+        for key, number in rows(
+            connection, "SELECT DISTINCT CAST(grouping_key AS VARCHAR), grouping_no FROM catalogue.core.groupings"
+        )
+    }
+    new = []
+    for key, groups in groupings.values():
+        if key not in numbers:
+            numbers[key] = len(numbers) + 1
+            new += [
+                (numbers[key], key, one.modality, one.provider, one.is_configured, list(one.model_ids))
+                for one in groups
+            ]
+    if new:
+        schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            "grouping_no": pl.Int32,
+            "grouping_key": pl.String,
+            "modality": pl.String,
+            "provider": pl.String,
+            "is_configured": pl.Boolean,
+            "model_ids": pl.List(pl.String),
+        }
+        _insert(connection, "core.groupings", pl.DataFrame(new, schema=schema, orient="row"))
+    placed = [(number, numbers[key]) for number, (key, _) in groupings.items()]
+    names = {"capture_no": pl.Int32, "grouping_no": pl.Int32}
+    _insert(connection, "core.grouped_listings", pl.DataFrame(placed, schema=names, orient="row"))
 
 
 class _Group:

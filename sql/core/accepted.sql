@@ -12,7 +12,7 @@ SELECT
     c.source,
     c.capture_no,
     c.observed_at,
-    c.scope LIKE '%output_modalities=all%' AS lists_every_modality
+    c.lists_every_modality
 FROM catalogue.core.verdicts AS v
 JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no
 WHERE v.known_to IS NULL AND v.verdict = 'accepted' AND c.scope_kind = 'catalogue'

@@ -21,8 +21,8 @@ snapshots AS (
         c.source,
         max(CASE WHEN c.observed_at <= q.valid_at THEN c.observed_at END) AS text_before,
         min(CASE WHEN c.observed_at > q.valid_at THEN c.observed_at END) AS text_after,
-        max(CASE WHEN c.observed_at <= q.valid_at AND c.scope LIKE '%output_modalities=all%' THEN c.observed_at END) AS all_before,
-        min(CASE WHEN c.observed_at > q.valid_at AND c.scope LIKE '%output_modalities=all%' THEN c.observed_at END) AS all_after
+        max(CASE WHEN c.observed_at <= q.valid_at AND c.lists_every_modality THEN c.observed_at END) AS all_before,
+        min(CASE WHEN c.observed_at > q.valid_at AND c.lists_every_modality THEN c.observed_at END) AS all_after
     FROM catalogue.core.verdicts AS v
     JOIN asked AS q ON v.known_from <= q.known_at AND (v.known_to IS NULL OR v.known_to > q.known_at)
     JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no

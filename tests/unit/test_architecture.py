@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"scopes"}),
     frozenset({"captures"}),
-    frozenset({"pricing"}),
+    frozenset({"pricing", "groups"}),
     frozenset({"flatten"}),
     frozenset({"offers", "feed"}),
     frozenset({"judgement"}),

@@ -30,7 +30,8 @@ _MOST = 1_000_000.0
 class Settings:
     """One installation. Relative paths are relative to the working directory.
 
-    ``base_url`` None is the real API. ``schedule`` is a cron expression of five fields, read in ``time_zone``. A
+    ``base_url`` None is the real API; ``gateway_url`` is where the source called `gateway` is, which no other variable
+    may say, because its token goes there. ``schedule`` is a cron expression of five fields, read in ``time_zone``. A
     fetch that failed for a passing reason is tried ``fetch_retries`` times more, the first time after about
     ``fetch_retry_seconds``, then after twice as long and so on. The published file counts as stale after
     ``stale_after_hours``. The feed of new models is looked at every ``feed_poll_seconds``, 0: never. ``home`` is
@@ -44,6 +45,7 @@ class Settings:
 
     warehouse: Path = Path("warehouse")
     base_url: str | None = None
+    gateway_url: str | None = None
     schedule: str = "5 0 * * *"
     time_zone: str = "UTC"
     fetch_retries: int = 3
@@ -70,6 +72,7 @@ class Settings:
         return cls(
             warehouse=Path(given.get("CATALOGUE_WAREHOUSE", cls.warehouse)),
             base_url=given.get("CATALOGUE_BASE_URL"),
+            gateway_url=given.get("CATALOGUE_GATEWAY_URL"),
             schedule=given.get("CATALOGUE_SCHEDULE", cls.schedule),
             time_zone=given.get("CATALOGUE_TIME_ZONE", cls.time_zone),
             fetch_retries=int(_number(given, "CATALOGUE_FETCH_RETRIES", cls.fetch_retries, whole=True)),

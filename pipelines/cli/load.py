@@ -70,7 +70,10 @@ def _lock_option(command: Any) -> Any:
 @click.command()
 @warehouse_option
 @click.option(
-    "--base-url", envvar="CATALOGUE_BASE_URL", show_envvar=True, help="The API's address, if not OpenRouter's own."
+    "--base-url",
+    metavar="URL",
+    help="The API's address, if not OpenRouter's own, or a gateway's.  "
+    "[env var: CATALOGUE_BASE_URL; of the gateway called gateway: CATALOGUE_GATEWAY_URL]",
 )
 @click.option(
     "--retries",
@@ -151,13 +154,17 @@ def _snapshot_of_feed(settings: Settings) -> int:
 def _snapshot_gateway(warehouse: Path, name: str, base_url: str | None, token_variable: str | None) -> int:
     from pipelines.captures import RawStore
     from pipelines.ledger.ledger import Ledger
+    from pipelines.scopes import GATEWAY
     from pipelines.settings import Settings
     from pipelines.snapshot import take_gateway
     from pipelines.sources.gateway import TOKEN_VARIABLE, Gateway
 
-    if base_url is None:
-        raise UsageError(f"where the gateway {harmless(name)} is cannot be known: give its --base-url")
     settings = Settings.from_environment()
+    if base_url is None and name == GATEWAY:
+        base_url = settings.gateway_url
+    if base_url is None:
+        variable = " or CATALOGUE_GATEWAY_URL" if name == GATEWAY else ""
+        raise UsageError(f"where the gateway {harmless(name)} is cannot be known: give its --base-url{variable}")
     with Gateway(
         base_url, name=name, token_variable=token_variable or TOKEN_VARIABLE, policy=settings.fetch_policy
     ) as gateway:

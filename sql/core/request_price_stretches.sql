@@ -19,7 +19,7 @@ WITH asked AS (
 
 -- two snapshots of one instant are one sight
 snapshots AS (
-    SELECT c.source, c.observed_at, bool_or(c.scope LIKE '%output_modalities=all%') AS lists_every_modality
+    SELECT c.source, c.observed_at, bool_or(c.lists_every_modality) AS lists_every_modality
     FROM catalogue.core.verdicts AS v
     JOIN asked AS q ON v.known_from <= q.known_at AND (v.known_to IS NULL OR v.known_to > q.known_at)
     JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no

@@ -105,7 +105,7 @@ gaps AS (
 ),
 
 snapshots AS (
-    SELECT epoch_us(c.observed_at) AS observed_at, c.scope LIKE '%output_modalities=all%' AS lists_every_modality
+    SELECT epoch_us(c.observed_at) AS observed_at, c.lists_every_modality
     FROM catalogue.core.verdicts AS v
     JOIN asked AS q ON v.known_from <= q.known_at AND (v.known_to IS NULL OR v.known_to > q.known_at)
     JOIN catalogue.raw.captures AS c ON c.capture_no = v.capture_no

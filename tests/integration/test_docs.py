@@ -18,6 +18,7 @@ import pytest
 
 from pipelines.captures import Capture
 from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.demo.gateway import GatewayServer
 from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
@@ -81,19 +82,32 @@ def test_output_in_the_page_about_offers_is_what_the_program_prints(market: Path
 
 SOURCES = ROOT / "docs" / "sources.md"
 PROGRAM = re.compile(r"```python\n(from pipelines\.sources\.openrouter .*?)```.*?```text\n(.*?)```", re.DOTALL)
-COMMANDS = re.compile(r"```console\n((?:\$ catalogue (?:get|count|snapshot --feed|sql)[^\n]*\n).*?)```", re.DOTALL)
+COMMANDS = re.compile(
+    r"```console\n((?:\$ catalogue (?:get|count|snapshot --(?:feed|source)|sql)[^\n]*\n).*?)```", re.DOTALL
+)
 COMMAND = re.compile(r"^\$ (catalogue [^\n]*)\n((?:(?!\$ )[^\n]*\n)*)", re.MULTILINE)
 
 
 def printed_of_an_api(text: str, warehouse: Path) -> str:
     """``text``, the page about sources, with what an API on a simulated day answers to its examples."""
     simulated = SimulatedCatalogue()
-    with CatalogueServer(simulated, now=_day_of_an_announcement(simulated)) as server:
+    now = _day_of_an_announcement(simulated)
+    token = "a-token-of-the-gateway"
+    with (
+        CatalogueServer(simulated, now=now) as server,
+        GatewayServer(simulated, now=now - timedelta(days=30), tokens=[token]) as gateway,
+    ):
         with Ledger(warehouse) as ledger:
             day = server.now - timedelta(days=1)
             ledger.load([Capture(ALL_MODELS, day, simulated.listing(day, output_modalities="all"), "live")])
             ledger.publish()
-        environment = {**os.environ, "CATALOGUE_BASE_URL": server.base_url, "CATALOGUE_WAREHOUSE": str(warehouse)}
+        environment = {
+            **os.environ,
+            "CATALOGUE_BASE_URL": server.base_url,
+            "CATALOGUE_GATEWAY_URL": gateway.base_url,
+            "CATALOGUE_WAREHOUSE": str(warehouse),
+            "GATEWAY_TOKEN": token,
+        }
 
         def client(one: re.Match[str]) -> str:
             code = one[1].replace("OpenRouter()", f"OpenRouter({server.base_url!r})")
@@ -107,6 +121,8 @@ def printed_of_an_api(text: str, warehouse: Path) -> str:
             assert told.returncode == 0, told.stderr
             # The terminal lives on the wall clock's day, of which the page shows the simulated one instead.
             answer = re.sub(r"^feed \S+ \S+ UTC", f"feed {server.now:%Y-%m-%d %H:%M} UTC", told.stdout)
+            answer = re.sub(r"at \S+ \S+ UTC are", f"at {server.now:%Y-%m-%d %H:%M} UTC are", answer)
+            answer = answer.replace(str(warehouse), "warehouse")
             return f"$ {one[1]}\n" + "".join(f"{line.rstrip()}\n" for line in answer.splitlines())
 
         text = PROGRAM.sub(client, text)

@@ -196,6 +196,23 @@ def test_no_token_and_no_address(gateway, tmp_path):
     assert gateway.requests == []
 
 
+def test_a_gateway_is_never_looked_for_at_openrouters_address(gateway, tmp_path):
+    """Its token would go there. Red with CATALOGUE_BASE_URL read for `--base-url` whatever the source is.
+
+    Nor is one gateway looked for at the address of another.
+    """
+    secret = {"CATALOGUE_BASE_URL": gateway.base_url, "GATEWAY_TOKEN": TOKEN}
+    unnamed = run("snapshot", "--source", "gateway", warehouse=tmp_path, **secret)
+    assert "--base-url or CATALOGUE_GATEWAY_URL" in sentence_of(unnamed, 2)
+    here = {**secret, "CATALOGUE_GATEWAY_URL": gateway.base_url}
+    assert sentence_of(run("snapshot", "--source", "other", warehouse=tmp_path, **here), 2).endswith("--base-url")
+    assert gateway.requests == []
+    assert not (tmp_path / "raw").exists()
+    elsewhere = {**here, "CATALOGUE_BASE_URL": "http://127.0.0.1:9", "CATALOGUE_HTTP_ATTEMPTS": "1"}
+    taken = run("snapshot", "--source", "gateway", warehouse=tmp_path, **elsewhere)
+    assert (taken.returncode, len(gateway.requests)) == (0, 1), taken
+
+
 def test_the_token_stands_nowhere(gateway, tmp_path):
     """Not in captures, provenance, files or messages, whatever the gateway does with it."""
     said = []

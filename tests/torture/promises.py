@@ -141,8 +141,9 @@ def check_marts(ask: Ask) -> None:
     for (name,) in views:
         ask(f"SELECT count(*), bit_xor(hash(m)) FROM marts.{name} AS m")
     for source, at, listed in ask(
-        "SELECT source, max(observed_at), max_by(model_count, observed_at) FROM marts.snapshots "
-        "WHERE scope LIKE '%/models?output_modalities=all' GROUP BY source"
+        "SELECT s.source, max(s.observed_at), max_by(s.model_count, s.observed_at) FROM marts.snapshots AS s "
+        "JOIN raw.captures AS c ON c.snapshot_id = s.snapshot_id "
+        "WHERE s.scope_kind = 'catalogue' AND c.lists_every_modality GROUP BY s.source"
     ):
         ((found,),) = ask(
             f"SELECT count(*) FROM (SELECT m.source, hash(m) FROM marts.models_at(TIMESTAMPTZ '{at}') AS m) "
@@ -163,13 +164,14 @@ def check_snapshots(ask: Ask) -> None:
         broken = ask(check.body)
         _demand(not broken, f"{check.name}: {broken[:3]}")
     torn = ask(
-        "SELECT s.scope, s.observed_at, s.model_count, count(p.model_id) FROM marts.snapshots AS s "
+        "SELECT s.scope, s.observed_at, s.model_count, c.lists_every_modality, count(p.model_id) "
+        "FROM marts.snapshots AS s JOIN raw.captures AS c ON c.snapshot_id = s.snapshot_id "
         "LEFT JOIN marts.model_spells AS p ON p.source = s.source AND p.listed_from <= s.observed_at "
         "AND (p.listed_to IS NULL OR p.listed_to > s.observed_at) WHERE s.scope_kind = 'catalogue' GROUP BY ALL "
         "HAVING count(p.model_id) < s.model_count "
-        "OR (s.scope LIKE '%output_modalities=all' AND count(p.model_id) > s.model_count)"
+        "OR (c.lists_every_modality AND count(p.model_id) > s.model_count)"
     )
-    _demand(not torn, f"snapshots are there in part (scope, time, models, spells): {torn[:3]}")
+    _demand(not torn, f"snapshots are there in part (scope, time, models, of all modalities, spells): {torn[:3]}")
 
 
 def check_ledger(warehouse: Path, on_disk: set[str], journal: bytes) -> None:

@@ -20,6 +20,7 @@ def test_everything_can_be_set():
         {
             "CATALOGUE_WAREHOUSE": "/data/catalogue",
             "CATALOGUE_BASE_URL": "http://127.0.0.1:9/api/v1",
+            "CATALOGUE_GATEWAY_URL": "http://127.0.0.1:8",
             "CATALOGUE_SCHEDULE": " 0 */6 * * * ",
             "CATALOGUE_TIME_ZONE": "Europe/Berlin",
             "CATALOGUE_FETCH_RETRIES": "0",
@@ -31,6 +32,7 @@ def test_everything_can_be_set():
     assert settings == Settings(
         warehouse=Path("/data/catalogue"),
         base_url="http://127.0.0.1:9/api/v1",
+        gateway_url="http://127.0.0.1:8",
         schedule="0 */6 * * *",
         time_zone="Europe/Berlin",
         fetch_retries=0,

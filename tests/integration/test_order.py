@@ -68,9 +68,9 @@ REBUILT = WAYS if ALL else ORDINARY[:1]
 NOT_IN_THE_ARCHIVE = {
     *("schema_drift", "offers", "offer_differences", "offer_events", "offer_measurements", "offer_price_changes"),
     *("offer_price_history", "cheapest_offers", "price_spread", "providers", "provider_history"),
-    *("feed_items", "feed_differences"),
+    *("feed_items", "feed_differences", "gateway_groups", "source_differences"),
 }
-"""Marts of what it does not hold: an unknown field, offers, the feed."""
+"""Marts of what it does not hold: an unknown field, offers, the feed, other sources."""
 
 INSTANTS = (
     datetime(2024, 9, 30, tzinfo=UTC),

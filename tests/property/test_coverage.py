@@ -123,7 +123,11 @@ def _decision(one: Asked) -> Iterator[dict[str, str]]:
 
 
 def of_source(marts: Marts, source: str) -> Marts:
-    return {name: [row for row in rows if row["source"] == source] for name, rows in marts.items()}
+    """The rows of one source. What compares it with another is no row of either alone."""
+    return {
+        name: [row for row in rows if row["source"] == source and "other_source" not in row]
+        for name, rows in marts.items()
+    }
 
 
 def without_facets(marts: Marts) -> Marts:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,8 @@ def test_a_stopped_sweep_goes_on_where_it_stopped(many: tuple[CatalogueServer, P
         [EXECUTABLE, "sweep", "--connections", "4"],
         env={**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse), "CATALOGUE_BASE_URL": server.base_url},
         stderr=subprocess.DEVNULL,
+        # where the tests run in a shell's background they ignore it, and so would what they start
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while len(server.requests) < 150:
         assert process.poll() is None

@@ -435,10 +435,10 @@ def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
     """Fields beside the list, only where the envelope is the API's own: a wrapper's fields are the archive's."""
     for page in pages:
         if entries := entries_in(page):
-            yield from ((path, _json_type(value), _example(value)) for path, value in unknown_in(page, entries))
+            yield from ((path, json_type(value), example_of(value)) for path, value in unknown_in(page, entries))
         elif isinstance(page, dict) and isinstance(page.get("data"), list):
             for name in sorted(page.keys() - _KNOWN_ENVELOPE):
-                yield f"$.{name}", _json_type(page[name]), _example(page[name])
+                yield f"$.{name}", json_type(page[name]), example_of(page[name])
 
 
 # --- a model --------------------------------------------------------------------------------------------------------
@@ -706,32 +706,34 @@ def _unknown_in(model: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[tup
     """Path, JSON type and example of everything that the API's description does not name."""
     for name, value in model.items():
         if name not in _KNOWN_FIELDS:
-            yield name, _json_type(value), _example(value)
+            yield name, json_type(value), example_of(value)
         elif name in (*_GROUPS, "alias_target") and isinstance(value, dict):
             for inner, one in value.items():
                 if f"{name}.{inner}" not in _KNOWN_FIELDS:
-                    yield f"{name}.{inner}", _json_type(one), _example(one)
+                    yield f"{name}.{inner}", json_type(one), example_of(one)
     pricing = model.get("pricing")
     if isinstance(pricing, dict):
         for kind in sorted(pricing.keys() - UNITS.keys() - {"overrides"}):
-            yield f"pricing.{kind}", _json_type(pricing[kind]), _example(pricing[kind])
+            yield f"pricing.{kind}", json_type(pricing[kind]), example_of(pricing[kind])
     for rule in rules:
         for key, value in (*rule.unknown_conditions.items(), *rule.prices.items()):
             if key not in UNITS:
-                yield f"pricing.overrides[].{key}", _json_type(value), _example(value)
+                yield f"pricing.overrides[].{key}", json_type(value), example_of(value)
     architecture = model.get("architecture")
     for side in ("input_modalities", "output_modalities"):
         modalities = architecture.get(side) if isinstance(architecture, dict) else None
         for modality in sorted(set(modalities or ()) - _KNOWN_MODALITIES) if is_texts(modalities) else ():
-            yield f"architecture.{side}[{modality}]", "string", _example(modality)
+            yield f"architecture.{side}[{modality}]", "string", example_of(modality)
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """What JSON calls ``value``: object, array, string, number, boolean or null."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
     return names.get(type(value), "number")
 
 
-def _example(value: Any) -> str:
+def example_of(value: Any) -> str:
+    """``value`` as JSON, cut after 200 characters."""
     text = canonical(value).decode()
     return text if len(text) <= 200 else canonical(text[:200]).decode()
 

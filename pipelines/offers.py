@@ -24,9 +24,11 @@ from pipelines.flatten import (
     Defect,
     canonical,
     digest,
+    example_of,
     frame_of,
     is_texts,
     is_whole,
+    json_type,
     parse,
     price_rows,
     rule_rows,
@@ -34,8 +36,8 @@ from pipelines.flatten import (
     show,
     spell_numbers,
 )
-from pipelines.pricing import read_price, split_pricing
-from pipelines.scopes import Scope
+from pipelines.pricing import UNITS, read_price, split_pricing
+from pipelines.scopes import Scope, Topic
 
 ANSWERS: Mapping[str, pl.DataType] = {
     "place": pl.Int32(),
@@ -116,6 +118,14 @@ MEASUREMENTS: Mapping[str, pl.DataType] = {
 }
 """A row for each offer of each answer. ``extra`` is JSON: measurements that have no column."""
 
+UNKNOWN_FIELDS: Mapping[str, pl.DataType] = {
+    "place": pl.Int32(),
+    "path": pl.String(),
+    "json_type": pl.String(),
+    "example": pl.String(),
+}
+"""A row for each path in an answer that the API's description does not name; ``example`` is JSON."""
+
 _FATAL_PRICES = (1, 1)
 """How a ``pricing`` that is no object counts: one price, which cannot be read."""
 
@@ -133,6 +143,7 @@ class OfferFrames:
     providers: pl.DataFrame
     provider_states: pl.DataFrame
     measurements: pl.DataFrame
+    unknown_fields: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -179,6 +190,7 @@ class _Batch:
         self._providers: list[tuple[Any, ...]] = []
         self._provider_states: dict[str, tuple[Any, ...]] = {}
         self._measurements: list[tuple[Any, ...]] = []
+        self._unknown: list[tuple[Any, ...]] = []
         self._price_lists: dict[str, tuple[str | None, int, int]] = {}
         self._lists: set[str] = set()
 
@@ -193,6 +205,7 @@ class _Batch:
             frame_of(self._providers, PROVIDERS),
             frame_of(list(self._provider_states.values()), PROVIDER_STATES),
             frame_of(self._measurements, MEASUREMENTS),
+            frame_of(self._unknown, UNKNOWN_FIELDS),
         )
 
     def take(self, place: int, scope: Scope, body: bytes) -> None:
@@ -207,6 +220,10 @@ class _Batch:
                 list_key = self._zdr_offers(place, document)
             else:
                 list_key = self._provider_list(document)
+            unknown = dict(_unknown_in(topic, document))
+            self._unknown += [
+                (place, path, json_type(unknown[path]), example_of(unknown[path])) for path in sorted(unknown)
+            ]
         except _Refused as refused:
             defects = [refused.defect]
         except (orjson.JSONEncodeError, RecursionError):
@@ -438,3 +455,44 @@ def _measured(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 2**63 and math.isfinite(value)
+
+
+# --- what is unknown ------------------------------------------------------------------------------------------------
+
+_ABOUT_A_MODEL = frozenset({"id", "name", "created", "description", "architecture", "endpoints"})
+_OFFER_FIELDS = frozenset(
+    {
+        *("model_id", "model_name", "tag", "pricing", "supports_voice_cloning", "status"),
+        *(*_OFFER_COLUMNS, *_MEASURED, *_DISTRIBUTIONS),
+    }
+)
+_PROVIDER_FIELDS = frozenset({"slug", *_PROVIDER_COLUMNS})
+
+
+def _unknown_in(topic: Topic | None, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Path and value of everything that the API's description does not name, as often as it comes."""
+    yield from ((f"$.{name}", value) for name, value in document.items() if name != "data")
+    data = document["data"]
+    if topic == "providers":
+        for entry in data:
+            yield from ((f"providers[].{name}", entry[name]) for name in entry.keys() - _PROVIDER_FIELDS)
+        return
+    if topic == "offers":
+        yield from ((f"$.data.{name}", data[name]) for name in data.keys() - _ABOUT_A_MODEL)
+        data = data["endpoints"]
+    for entry in data:
+        yield from ((f"endpoints[].{path}", value) for path, value in _unknown_in_offer(entry))
+
+
+def _unknown_in_offer(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((name, entry[name]) for name in entry.keys() - _OFFER_FIELDS)
+    for name in _DISTRIBUTIONS:
+        if isinstance(found := entry.get(name), dict):
+            yield from ((f"{name}.{inner}", found[inner]) for inner in found.keys() - set(_PERCENTILES))
+    pricing = entry.get("pricing")
+    if not isinstance(pricing, dict):
+        return
+    yield from ((f"pricing.{kind}", pricing[kind]) for kind in pricing.keys() - UNITS.keys() - {"overrides"})
+    for rule in split_pricing(pricing)[1]:
+        told = {**rule.unknown_conditions, **rule.prices}
+        yield from ((f"pricing.overrides[].{key}", told[key]) for key in told.keys() - UNITS.keys())

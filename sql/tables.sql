@@ -1,4 +1,4 @@
--- version: 8
+-- version: 9
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -98,7 +98,8 @@ CREATE TABLE core.versions (
     price_list_no INTEGER NOT NULL, outputs_text BOOLEAN NOT NULL
 );
 
--- A field that the API's description does not name. version_no null: it stands beside the list of models.
+-- A field that the API's description does not name. version_no null: it stands beside the list of models, or in an answer
+-- about offers or providers.
 CREATE TABLE core.unknown_fields (
     version_no INTEGER, capture_no INTEGER, path VARCHAR NOT NULL, json_type VARCHAR NOT NULL, example VARCHAR NOT NULL
 );

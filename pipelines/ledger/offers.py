@@ -171,6 +171,15 @@ ORDER BY p.capture_no, i.offer_no
 """
 
 
+_NEW_UNKNOWN_FIELDS = """
+INSERT INTO catalogue.core.unknown_fields
+SELECT NULL, p.capture_no, f.path, f.json_type, f.example
+FROM unknown_rows AS f
+JOIN answer_places AS p USING (place)
+ORDER BY p.capture_no, f.path
+"""
+
+
 def append_answers(connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, Scope, bytes]]) -> None:
     """Append what answers about offers and providers say; others of ``captures``, with their numbers, are passed over.
 
@@ -205,6 +214,7 @@ def _named(frames: OfferFrames) -> dict[str, pl.DataFrame]:
         "provider_rows": frames.providers,
         "provider_state_rows": frames.provider_states,
         "measurement_rows": frames.measurements,
+        "unknown_rows": frames.unknown_fields,
     }
     return {name: frame.with_row_index("row_no") for name, frame in named.items()}
 
@@ -218,7 +228,14 @@ def _append_frames(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_NEW_PRICE_LISTS)
     for table in ("prices", "price_rules"):
         connection.execute(_NEW_PRICES.format(table=table), [last_list])
-    for statement in (_NUMBERED_OFFERS, _NEW_VERSIONS, _NEW_LISTS, _NEW_ANSWERS, _NEW_MEASUREMENTS):
+    for statement in (
+        _NUMBERED_OFFERS,
+        _NEW_VERSIONS,
+        _NEW_LISTS,
+        _NEW_ANSWERS,
+        _NEW_MEASUREMENTS,
+        _NEW_UNKNOWN_FIELDS,
+    ):
         connection.execute(statement)
 
 

@@ -411,6 +411,7 @@ def test_real_answers_are_read_whole(tmp_path: Path):
         )
         assert ledger.rows("SELECT count(*) FROM marts.offer_price_history WHERE price_status = 'unreadable'") == [(0,)]
         assert ledger.rows("SELECT max(len(json_keys(extra))) FROM marts.offers") == [(1,)]  # the model's name
+        assert ledger.rows("SELECT * FROM marts.schema_drift") == []
         assert verify(ledger).findings == ()
 
 
@@ -429,5 +430,51 @@ def test_real_providers_are_read_whole(tmp_path: Path):
         ledger.load([Capture(PROVIDERS, at + timedelta(days=1), changed, "live")])
         ended = ledger.rows("SELECT slug FROM marts.provider_history WHERE valid_to IS NOT NULL ORDER BY slug")
         assert ended == sorted((one["slug"],) for one in (listed_there[0], listed_there[-1]))
+        assert ledger.rows("SELECT * FROM marts.schema_drift") == []
         now = ledger.rows("SELECT slug, name, headquarters FROM marts.providers ORDER BY slug")
         assert now == sorted((one["slug"], one["name"], one["headquarters"]) for one in listed_there[:-1])
+
+
+def test_what_the_description_does_not_name_is_told_once(tmp_path: Path):
+    """Seen red with the fields of one offer left out, and with answers that were refused counted as well."""
+    first = datetime(2026, 5, 22, tzinfo=UTC)
+    rule = {"min_prompt_tokens": 1, "moon": "full", "prompt": "2"}
+    plain = {"tag": "x", "pricing": {"prompt": "1"}, "latency_last_30m": {"p50": 1}}
+    novel = {
+        **{"tag": "y", "colour": "red" * 100, "model_name": None, "latency_last_30m": {"p95": None}},
+        "pricing": {"prompt": "1", "smell": "0.5", "overrides": [rule]},
+    }
+
+    def about(model: str, *endpoints: dict[str, Any], **beside: Any) -> bytes:
+        return json.dumps({"data": {"id": model, "endpoints": endpoints, **beside}}).encode()
+
+    answers = [
+        (offers_scope("a/one"), about("a/one", plain)),
+        (offers_scope("a/one"), about("a/two", plain, mood=1)),  # about another model, so it says nothing
+        (offers_scope("a/two"), about("a/two", plain, novel, mood={"is": 1})),
+        (offers_scope("a/one"), about("a/one", novel, novel)),
+        (ZDR_OFFERS, b'{"data": [{"model_id": "a/one", "tag": "y", "taste": [1]}], "total": 1}'),
+        (PROVIDERS, b'{"data": [{"slug": "x", "name": "X", "founded": 1999}]}'),
+    ]
+    captures = [
+        Capture(scope, first + timedelta(hours=hours), body, "live") for hours, (scope, body) in enumerate(answers)
+    ]
+    with Ledger(tmp_path) as ledger:
+        for one in reversed(captures):
+            ledger.load([one])
+        told = ledger.rows(
+            "SELECT epoch_us(first_seen_at), path, json_type, example FROM marts.schema_drift ORDER BY ALL"
+        )
+    at = [round(one.observed_at.timestamp() * 1_000_000) for one in captures]
+    assert told == [
+        (at[2], "$.data.mood", "object", '{"is":1}'),
+        (at[2], "endpoints[].colour", "string", told[1][3]),
+        (at[2], "endpoints[].latency_last_30m.p95", "null", "null"),
+        (at[2], "endpoints[].pricing.overrides[].moon", "string", '"full"'),
+        (at[2], "endpoints[].pricing.smell", "string", '"0.5"'),
+        (at[4], "$.total", "number", "1"),
+        (at[4], "endpoints[].taste", "array", "[1]"),
+        (at[5], "providers[].founded", "number", "1999"),
+    ]
+    assert '"redred' in told[1][3]
+    assert len(told[1][3]) <= 210

@@ -110,6 +110,7 @@ class Market:
                 "uptime_last_5m": chance.random() * 100,
                 "status": chance.choice((0, -1)),
                 "supported_parameters": chance.sample(["x", "y"], 2),
+                **chance.choice(({},) * 7 + ({"novel": chance.random()},)),
             }
             for tag, pricing in self._asked[model][hours]
         ]

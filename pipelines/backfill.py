@@ -6,8 +6,9 @@ what follows from a capture (`ledger`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -47,12 +48,44 @@ def backfill(archive: Archive, ledger: Ledger, on_progress: Callable[[int], None
         for batch in _one_ahead(_batches(archive, tally, on_progress)):
             loading.take(batch)
             on_progress(len(batch))
-    tally.new, tally.known = len(loading.new), loading.taken - len(loading.new)
-    verdicts = ledger.verdicts(list(loading.new))
+    tally.known = loading.taken - len(loading.new)
+    _conclude(tally, ledger, list(loading.new), [loading.moment])
+    return tally
+
+
+def backfill_in_turns(
+    archive: Archive,
+    writing: Callable[[], AbstractContextManager[Ledger]],
+    on_progress: Callable[[int], None] = lambda items: None,
+) -> Tally:
+    """As :func:`backfill`, of an archive that is slow to give what it has.
+
+    The ledger is open, by ``writing``, only while a batch is loaded and published: others who write get their turns.
+    """
+    tally, new = Tally(), list[str]()
+    moments: list[datetime | None] = []
+    for batch in _batches(archive, tally, on_progress):
+        with writing() as ledger:
+            stored = ledger.store(batch)
+            moments.append(ledger.commit(stored.packs, sightings=stored.sightings))
+            ledger.publish()
+        new += stored.new
+        tally.known += len(batch) - len(stored.new)
+        on_progress(len(batch))
+    with writing() as ledger:
+        _conclude(tally, ledger, new, moments)
+    return tally
+
+
+def _conclude(tally: Tally, ledger: Ledger, new: Sequence[str], moments: Sequence[datetime | None]) -> None:
+    """What became of the captures that are ``new``, and of others at the commits of ``moments``, as of now."""
+    verdicts = ledger.verdicts(new)
+    turned = {one.snapshot_id: one for moment in moments for one in ledger.turned_at(moment)}
+    tally.new = len(new)
     tally.suspicious = [one for one in verdicts if one.verdict == "quarantined"]
     tally.superseded = sum(one.verdict == "superseded" for one in verdicts)
-    tally.unseated = [one for one in ledger.turned_at(loading.moment) if one.verdict == "quarantined"]
-    return tally
+    tally.unseated = [turned[other] for other in turned.keys() - set(new) if turned[other].verdict == "quarantined"]
+    tally.unseated.sort(key=lambda one: (one.observed_at, one.snapshot_id))
 
 
 def _batches(archive: Archive, tally: Tally, on_progress: Callable[[int], None]) -> Iterator[list[Capture]]:

@@ -382,7 +382,7 @@ def _import_wayback(
     pause: float | None,
     url: str | None,
 ) -> int:
-    from pipelines.backfill import backfill
+    from pipelines.backfill import backfill_in_turns
     from pipelines.scopes import ALL_MODELS, TEXT_MODELS
     from pipelines.settings import Settings
     from pipelines.sources.archives.wayback import BASE_URL, MODELS_URLS, PAUSE_SECONDS, Wanted, open_wayback
@@ -391,20 +391,21 @@ def _import_wayback(
     asked = ALL_MODELS if scope == "all" else TEXT_MODELS
     with _writing(warehouse, lock_timeout) as ledger:
         caught_up = ledger.quarantined_at_opening()
-        with open_wayback(
+        loaded = ledger.origins(asked.name)
+        published = ledger.publish()
+    with (
+        open_wayback(
             wanted,
             scope=asked,
-            is_loaded=ledger.origins(asked.name).__contains__,
+            is_loaded=loaded.__contains__,
             base_url=base_url or BASE_URL,
             pause_seconds=PAUSE_SECONDS if pause is None else pause,
             policy=Settings.from_environment().fetch_policy,
-        ) as archive:
-            try:
-                with _progress(archive.description, archive.total) as advance:
-                    tally = backfill(archive, ledger, advance)
-            finally:
-                published = ledger.publish()
-        tally.suspicious = [*caught_up, *tally.suspicious]
+        ) as archive,
+        _progress(archive.description, archive.total) as advance,
+    ):
+        tally = backfill_in_turns(archive, lambda: _writing(warehouse, lock_timeout), advance)
+    tally.suspicious = [*caught_up, *tally.suspicious]
     if archive.left:
         click.echo(f"{count(archive.left, 'more capture')} can be loaded: the same command goes on", err=True)
     return _report_import(tally, published)

@@ -178,6 +178,30 @@ def test_a_killed_import_goes_on(archive, bodies, expected, tmp_path):
     assert history(tmp_path / "w") == expected
 
 
+def test_others_write_while_it_waits_for_the_archive(archive, bodies, expected, tmp_path):
+    """Seen red with the ledger open throughout. What the other loads in between is fetched as well, and is no news."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CATALOGUE_WAREHOUSE": str(tmp_path / "w")}
+    archive.latency_seconds = 0.15
+    process = subprocess.Popen(
+        [EXECUTABLE, "import", "wayback", "--base-url", archive.base_url, "--pause", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(fetched(archive)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    moment, body = list(bodies.items())[-1]
+    with Ledger(tmp_path / "w", lock_timeout=0.5) as ledger:
+        ledger.load([Capture(TEXT_MODELS, moment, body, origin="live")])
+    assert process.poll() is None
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert f"{len(bodies) - 1} captures loaded, 1 known before" in output
+    assert history(tmp_path / "w") == expected
+
+
 SPOILT = {
     Misbehaviour.REDIRECT_ELSEWHERE: "redirects elsewhere",
     Misbehaviour.CUT_MID_BODY: "the connection broke before the answer was complete",

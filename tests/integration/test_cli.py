@@ -24,21 +24,16 @@ from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
 from pipelines.scopes import ALL_MODELS
+from tests import processes
+from tests.processes import EXECUTABLE
 
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
 DAYS = 40
 
 
 def run(*arguments: str | Path, warehouse: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     if warehouse is not None:
         environment["CATALOGUE_WAREHOUSE"] = str(warehouse)
-    return subprocess.run(
-        [EXECUTABLE, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment},
-    )
+    return processes.catalogue(*arguments, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment})
 
 
 def sentence_of(result: subprocess.CompletedProcess[str], code: int) -> str:
@@ -180,7 +175,8 @@ def test_a_full_disk_under_the_output_is_an_error(warehouse: Path):
 
 def test_a_terminal_that_cannot_show_a_character_is_no_error(warehouse: Path):
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    result = run("changes", "--since", "4w", warehouse=warehouse, **plain)
+    command: list[str | Path] = [EXECUTABLE, "changes", "--since", "4w", "--warehouse", warehouse]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=plain)
     assert (result.returncode, result.stderr) == (0, "")
     assert " ? " in result.stdout
 

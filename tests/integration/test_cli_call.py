@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.demo.misbehaviour import Misbehaviour
 from pipelines.demo.server import CatalogueServer
+from tests import processes
 
 CATALOGUE = SimulatedCatalogue(seed=3, models=60, days=60)
 NOW = CATALOGUE.end
@@ -28,13 +27,8 @@ def server() -> Iterator[CatalogueServer]:
 
 
 def run(base_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    told = subprocess.run(
-        [Path(sys.executable).with_name("catalogue"), *arguments],
-        env={**os.environ, "CATALOGUE_BASE_URL": base_url, "OPENROUTER_API_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    environment = {**os.environ, "CATALOGUE_BASE_URL": base_url, "OPENROUTER_API_KEY": KEY}
+    told = processes.catalogue(*arguments, env=environment)
     assert KEY not in told.stdout + told.stderr
     assert "Traceback" not in told.stderr
     return told

@@ -22,10 +22,10 @@ from pipelines.demo.gateway import GatewayServer
 from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
+from tests import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFERS = ROOT / "docs" / "offers.md"
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
 BLOCK = re.compile(r"```console\n\$ (catalogue [^\n]*)\n(.*?)```", re.DOTALL)
 
 
@@ -54,13 +54,7 @@ def simulated_market(warehouse: Path) -> None:
 
 def printed(command: str, warehouse: Path) -> str:
     _, *arguments = shlex.split(command)
-    told = subprocess.run(
-        [EXECUTABLE, *arguments],
-        env={**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
+    told = processes.catalogue(*arguments, env={**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse)})
     assert told.returncode == 0, told.stderr
     return "".join(f"{line.rstrip()}\n" for line in told.stdout.splitlines())
 
@@ -115,9 +109,7 @@ def printed_of_an_api(text: str, warehouse: Path) -> str:
             return one[0].replace(f"```text\n{one[2]}```", f"```text\n{told.stdout}```")
 
         def command(one: re.Match[str]) -> str:
-            told = subprocess.run(
-                [EXECUTABLE, *shlex.split(one[1])[1:]], env=environment, capture_output=True, text=True, timeout=100
-            )
+            told = processes.catalogue(*shlex.split(one[1])[1:], env=environment)
             assert told.returncode == 0, told.stderr
             # The terminal lives on the wall clock's day, of which the page shows the simulated one instead.
             answer = re.sub(r"^feed \S+ \S+ UTC", f"feed {server.now:%Y-%m-%d %H:%M} UTC", told.stdout)

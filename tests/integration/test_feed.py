@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from pipelines.settings import Settings
 from pipelines.snapshot import take
 from pipelines.sources.openrouter import FetchPolicy, OpenRouter
 from pipelines.watch import look, take_feed
+from tests import processes
 
 CATALOGUE = SimulatedCatalogue(seed=7, models=70, days=60)
 HASTY = FetchPolicy(attempts=2, backoff_initial_seconds=0.005, backoff_max_seconds=0.01)
@@ -169,18 +169,13 @@ def test_the_job_takes_a_feed_and_says_how_it_agrees(server, settings):
 
 
 def run(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [Path(sys.executable).with_name("catalogue"), *arguments, "--warehouse", str(settings.warehouse)],
-        env={
-            **os.environ,
-            "CATALOGUE_BASE_URL": str(settings.base_url),
-            "OPENROUTER_API_KEY": USER_KEY,
-            "DAGSTER_HOME": str(settings.warehouse.parent / "dagster"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    environment = {
+        **os.environ,
+        "CATALOGUE_BASE_URL": str(settings.base_url),
+        "OPENROUTER_API_KEY": USER_KEY,
+        "DAGSTER_HOME": str(settings.warehouse.parent / "dagster"),
+    }
+    return processes.catalogue(*arguments, "--warehouse", settings.warehouse, env=environment)
 
 
 def test_a_feed_from_the_terminal(server, settings):

@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import subprocess
-import sys
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -25,11 +24,10 @@ from pipelines.cli import finance
 from pipelines.ledger.ledger import Ledger
 from pipelines.reports.repricing import ASSUMPTIONS, Question, reprice
 from pipelines.reports.summaries import rounded
+from tests import processes
 from tests.ledgers import START
 from tests.oracle import Answer
 from tests.property.small import load
-
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
 
 HEADER = "time,model,prompt_tokens,completion_tokens,tag,billed_usd\n"
 
@@ -74,9 +72,7 @@ def warehouse(tmp_path_factory) -> Path:
 @pytest.fixture
 def run(warehouse):
     def catalogue(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [EXECUTABLE, *map(str, arguments), "--warehouse", warehouse], capture_output=True, text=True, timeout=120
-        )
+        return processes.catalogue(*arguments, "--warehouse", warehouse)
 
     return catalogue
 

@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -32,8 +31,9 @@ from pipelines.ledger.published import Published
 from pipelines.reports.report import Request, report
 from pipelines.reports.workbook import clean, write_workbook
 from pipelines.scopes import ALL_MODELS
+from tests import processes
+from tests.processes import EXECUTABLE
 
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
 FORMATS = ("xlsx", "html", "csv", "parquet")
 START, END = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
 PERIOD = ("--from", "2026-06-01", "--to", "2026-07-01")
@@ -72,18 +72,16 @@ def warehouse(captures: list[Capture], tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def run(warehouse: Path, *arguments: str, seed: str = "0") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EXECUTABLE, *arguments],
-        env={**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse), "PYTHONHASHSEED": seed},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def run(warehouse: Path, *arguments: str, seed: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CATALOGUE_WAREHOUSE": str(warehouse)}
+    if seed is None:
+        return processes.catalogue(*arguments, env=environment)
+    command = [str(EXECUTABLE), *arguments]
+    environment["PYTHONHASHSEED"] = seed
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def written(warehouse: Path, target: Path, format_: str, *more: str, seed: str = "0") -> bytes:
+def written(warehouse: Path, target: Path, format_: str, *more: str, seed: str | None = None) -> bytes:
     done = run(warehouse, "report", *PERIOD, "--format", format_, "--output", str(target), *more, seed=seed)
     assert done.returncode == 0, done.stderr
     return target.read_bytes()

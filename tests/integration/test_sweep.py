@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,21 +27,17 @@ from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
 from pipelines.settings import Settings
 from pipelines.sources.http import FetchPolicy
 from pipelines.sweep import sweep, take_in
+from tests import processes
+from tests.processes import EXECUTABLE
 
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
 CATALOGUE = SimulatedCatalogue(seed=2, models=60, days=60)
 DAY = CATALOGUE.start + timedelta(days=20, hours=12)
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "captures"
 
 
 def run(*arguments: str, warehouse: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EXECUTABLE, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CATALOGUE_WAREHOUSE": str(warehouse), **environment},
-    )
+    base = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CATALOGUE_WAREHOUSE": str(warehouse)}
+    return processes.catalogue(*arguments, env={**base, **environment})
 
 
 def listed(at: datetime) -> Capture:

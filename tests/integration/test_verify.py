@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +15,7 @@ from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.verify import verify
 from pipelines.scopes import ALL_MODELS, TEXT_MODELS
-
-EXECUTABLE = Path(sys.executable).with_name("catalogue")
+from tests import processes
 
 
 def captures(scope=ALL_MODELS, *, days: int, every: int = 1, hours: int = 0, origin: str = "live") -> list[Capture]:
@@ -26,10 +25,10 @@ def captures(scope=ALL_MODELS, *, days: int, every: int = 1, hours: int = 0, ori
     return [Capture(scope, at, simulated.listing(at, output_modalities=modalities), origin) for at in times]
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Late captures of two scopes, broken ones, decisions for and against, and a capture that came in two ways."""
-    folder = tmp_path / "warehouse"
+    folder = tmp_path_factory.mktemp("pristine")
     with Ledger(folder) as ledger:
         live = captures(days=40, every=4)
         for one in live[::2]:
@@ -45,14 +44,19 @@ def warehouse(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def warehouse(pristine: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return shutil.copytree(pristine, tmp_path / "warehouse")
+
+
 def findings(warehouse: Path) -> dict[str, str]:
     with Ledger(warehouse) as ledger:
         return {one.where: one.what for one in verify(ledger).findings}
 
 
 def run(warehouse: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [EXECUTABLE, *arguments, "--warehouse", warehouse]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return processes.catalogue(*arguments, "--warehouse", warehouse)
 
 
 def test_a_rebuild_equals_what_is_stored(warehouse: Path):

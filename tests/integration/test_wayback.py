@@ -21,7 +21,8 @@ from pipelines.demo.web_archive import Held, WebArchiveServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
 from pipelines.scopes import ALL_MODELS, TEXT_MODELS
-from tests.integration.test_cli import EXECUTABLE, run, sentence_of
+from tests.integration.test_cli import run, sentence_of
+from tests.processes import EXECUTABLE
 
 URL = "https://openrouter.ai/api/v1/models"
 START = datetime(2026, 5, 1, 3, 4, 5, tzinfo=UTC)

@@ -86,7 +86,7 @@ def found(ledger: Ledger) -> Iterator[tuple[tuple[Any, ...], str]]:
             yield tuple(key), "appeared" if is_now else "vanished"
 
 
-@examples(25)
+@examples(15)
 @given(history=histories)
 def test_what_later_knowledge_alters_is_told(history: History) -> None:
     """Truth 7.

@@ -13,8 +13,6 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from hypothesis import given
@@ -24,7 +22,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import OPENROUTER, Scope
 from tests.compare import Marts, assert_marts_equal, assert_same_rows, ledger_marts, whole_history
 from tests.oracle import Answer, judge, tell
-from tests.property.small import HOURS, START, an_answer, capture_of, in_batches, versions_shown
+from tests.property.small import HOURS, START, an_answer, capture_of, empty_warehouse, in_batches, versions_shown
 from tests.property.test_order import examples
 
 GATEWAY = "gateway"
@@ -101,7 +99,7 @@ def _asked(source: str, answers: Iterable[Answer]) -> list[Asked]:
 @contextmanager
 def warehouse_of(batches: Iterable[Sequence[Asked]]) -> Iterator[Ledger]:
     """A new warehouse into which each of ``batches`` was loaded, open. A pack holds captures of one source."""
-    with TemporaryDirectory(prefix="small-") as folder, Ledger(Path(folder)) as ledger:
+    with empty_warehouse() as ledger:
         for batch in batches:
             packs = []
             for source in sorted({one.scope.source for one in batch}):

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +19,7 @@ from hypothesis import strategies as st
 from pipelines.ledger.ledger import Ledger
 from tests.compare import assert_marts_equal, assert_same_rows, ledger_marts, whole_history
 from tests.oracle import Answer, judge, tell
-from tests.property.small import HOURS, START, History, capture_of, histories, in_batches
+from tests.property.small import HOURS, START, History, capture_of, empty_warehouse, histories, in_batches
 from tests.property.test_order import examples, verdicts_of
 
 INSTANTS = tuple(START + timedelta(hours=hours) for hours in (3, 30, 24 * 8 + 5, 24 * 17))
@@ -42,12 +40,6 @@ def decided(answers: Iterable[Answer], decisions: Decisions) -> list[Answer]:
 def with_verdict(wanted: str, answers: Iterable[Answer]) -> list[Answer]:
     """The listings on which that is the verdict; what is no listing cannot be accepted and is not among them."""
     return [answer for answer, listing, verdict in judge(answers) if verdict == wanted and listing.is_listing]
-
-
-@contextmanager
-def empty_warehouse() -> Iterator[Ledger]:
-    with tempfile.TemporaryDirectory(prefix="small-") as folder, Ledger(Path(folder)) as ledger:
-        yield ledger
 
 
 @contextmanager
@@ -163,7 +155,7 @@ def as_of(ledger: Ledger, known_at: datetime | None) -> dict[str, list[str]]:
     }
 
 
-@examples(10)
+@examples(6)
 @given(history=histories)
 def test_the_last_word_counts(history: History) -> None:
     """Truth 8: whatever was decided before, on whichever captures, alone or with others, between whichever loads.

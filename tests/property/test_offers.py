@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -25,7 +23,7 @@ from pipelines.captures import Capture
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.verify import verify
 from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
-from tests.property.small import in_batches
+from tests.property.small import empty_warehouse, in_batches
 from tests.property.test_order import examples
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
@@ -166,7 +164,7 @@ def load(ledger: Ledger, batch: Iterable[Answer]) -> None:
 
 @contextmanager
 def warehouse_of(batches: Iterable[Iterable[Answer]]) -> Iterator[Ledger]:
-    with tempfile.TemporaryDirectory(prefix="market-") as folder, Ledger(Path(folder)) as ledger:
+    with empty_warehouse() as ledger:
         for batch in batches:
             load(ledger, batch)
         yield ledger
@@ -284,7 +282,7 @@ def _told_price(text: str | None) -> Price:
 # --- properties -----------------------------------------------------------------------------------------------------
 
 
-@examples(12)
+@examples(8)
 @given(market=markets)
 def test_offers_are_what_the_oracle_tells(market: Market) -> None:
     """Truths 2, 6 and 8. Seen red with twins ranked by how prices are spelled, with `after_absence` never true, with an
@@ -311,7 +309,7 @@ def test_offers_are_what_the_oracle_tells(market: Market) -> None:
             assert measured == [(sum(len(shown) for _, shown in history),)]
 
 
-@examples(12)
+@examples(8)
 @given(market=markets)
 def test_a_change_is_explained_by_what_was_captured_around_it(market: Market) -> None:
     """No false routing and none missed, whatever was captured of the offers and when.
@@ -346,7 +344,7 @@ def test_neither_order_nor_repetition_matters(market: Market) -> None:
 def test_a_rebuild_equals_what_is_stored(market: Market) -> None:
     """Truth 1, also where a rebuild reads together the packs that were appended one by one. Seen red with numbers that
     count in the order of keys within a batch."""
-    with tempfile.TemporaryDirectory(prefix="market-") as folder, Ledger(Path(folder)) as ledger:
+    with empty_warehouse() as ledger:
         batches = market.batches()
         ledger.commit([pack for batch in batches for pack in ledger.store([one.capture for one in batch]).packs])
         load(ledger, market.answers)

@@ -53,7 +53,7 @@ def verdicts_of(ledger: Ledger) -> list[tuple[Any, ...]]:
     )
 
 
-@examples(40)
+@examples(25)
 @given(history=histories)
 def test_any_order_and_batches_give_what_the_oracle_tells(history: History) -> None:
     """Truths 3, 5, 6, 8 and 11.

@@ -183,7 +183,7 @@ def function_prices(listed: Listed, at: datetime, prompt_tokens: int) -> Iterato
         yield dict(zip(COLUMNS, values, strict=True))
 
 
-@examples(15)
+@examples(10)
 @given(schedules=schedules)
 def test_a_request_pays_what_the_rules_say(schedules: Schedules) -> None:
     """Truths 6, 7 and 11: the macro, the Python function and the oracle agree, on the present and on any past."""
@@ -204,7 +204,7 @@ def test_a_request_pays_what_the_rules_say(schedules: Schedules) -> None:
             assert by_price([{column: row[column] for column in COLUMNS} for row in found]) == by_price(said)
 
 
-@examples(20)
+@examples(14)
 @given(schedules=schedules)
 def test_changes_of_rules_are_what_the_oracle_tells(schedules: Schedules) -> None:
     """Truths 3 and 11, for any order and batches: rules that change, and flips beside them."""
@@ -223,7 +223,7 @@ MOMENTS = tuple(
 """At least one in every stretch of a week in which no window opens or closes."""
 
 
-@examples(15)
+@examples(10)
 @given(schedules=schedules)
 def test_a_repricing_is_when_some_request_pays_another_number(schedules: Schedules) -> None:
     """Truth 11: what `is_repricing` means, told by the Python function under the two price lists; where the base of one

@@ -13,6 +13,7 @@ from typing import Protocol
 from pipelines.captures import Capture, RawStore
 from pipelines.errors import SourceError
 from pipelines.flatten import flatten
+from pipelines.scopes import Scope
 from pipelines.sources.openrouter import parse_count
 
 
@@ -71,7 +72,21 @@ class Grouped(Protocol):
 
 def take_gateway(gateway: Grouped, raw: RawStore) -> Taken:
     """Ask for all that a gateway has; its answer is stored before anything looks at it."""
-    models = gateway.models()
+    return _stored(gateway.models(), raw)
+
+
+class Listing(Protocol):
+    """A source of filtered and ranked lists, such as :class:`pipelines.sources.openrouter.OpenRouter`."""
+
+    def listing(self, scope: Scope) -> Capture: ...  # noqa: D102
+
+
+def take_listing(source: Listing, scope: Scope, raw: RawStore) -> Taken:
+    """Ask for the list that ``scope`` names; its answer is stored before anything looks at it."""
+    return _stored(source.listing(scope), raw)
+
+
+def _stored(models: Capture, raw: RawStore) -> Taken:
     packs = (raw.write([models]),)
     return Taken(packs, models.snapshot_id, len(flatten([models.body]).listings[0].model_ids), None)
 

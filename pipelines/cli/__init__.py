@@ -16,8 +16,9 @@ import click
 from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sql, status
 from pipelines.cli.call import count, get
 from pipelines.cli.finance import impact, reprice
-from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, snapshot, sweep, verify
+from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, sweep, verify
 from pipelines.cli.report import cheapest, report
+from pipelines.cli.snapshot import snapshot
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
 

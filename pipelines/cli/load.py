@@ -1,6 +1,6 @@
 """Commands that write to the warehouse.
 
-Belongs here: `snapshot`, `sweep`, `import`, `quarantine`, `demo` and `serve`: what they take, report and exit with.
+Belongs here: `sweep`, `import`, `quarantine`, `demo` and `serve`: what they take, report and exit with.
 Does not belong here: how loading works (`snapshot`, `backfill`, `ledger`, `defs`), commands that only ask (`ask`).
 """
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from pipelines.backfill import Tally
     from pipelines.ledger.ledger import Ledger, Verdict
-    from pipelines.settings import Settings
     from pipelines.sources.archives import Archive
     from pipelines.sweep import Swept
 
@@ -65,119 +64,6 @@ def _lock_option(command: Any) -> Any:
         metavar="SECONDS",
         help="How long to wait for another process that writes to the warehouse.",
     )(command)
-
-
-@click.command()
-@warehouse_option
-@click.option(
-    "--base-url",
-    metavar="URL",
-    help="The API's address, if not OpenRouter's own, or a gateway's.  "
-    "[env var: CATALOGUE_BASE_URL; of the gateway called gateway: CATALOGUE_GATEWAY_URL]",
-)
-@click.option(
-    "--retries",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    envvar="CATALOGUE_FETCH_RETRIES",
-    show_envvar=True,
-    help="How often to try the whole fetch again after a failure that may pass; each single request is retried anyway.",
-)
-@click.option("--feed", "is_feed", is_flag=True, help="Take the feed of new models instead of the list.")
-@click.option(
-    "--source",
-    default="openrouter",
-    show_default=True,
-    metavar="NAME",
-    help="OpenRouter, or a gateway by any other name.",
-)
-@click.option("--token-variable", metavar="VARIABLE", help="A gateway's: where its token is.  [default: GATEWAY_TOKEN]")
-def snapshot(
-    warehouse: Path, base_url: str | None, retries: int, is_feed: bool, source: str, token_variable: str | None
-) -> int:
-    """Take the live catalogue once.
-
-    The same Dagster assets as the daily schedule are run here and now, and recorded where its runs are.
-
-    \b
-    Examples:
-      catalogue snapshot
-      catalogue snapshot --warehouse /data/catalogue
-      catalogue snapshot --feed
-      catalogue snapshot --source gateway --base-url https://gateway.example.com
-    """
-    if source != "openrouter":
-        if is_feed:
-            raise UsageError("--feed is OpenRouter's: a gateway has none")
-        return _snapshot_gateway(warehouse, source, base_url, token_variable)
-    if token_variable is not None:
-        raise UsageError("--token-variable is for gateways: name one with --source")
-    from dataclasses import replace
-
-    from pipelines.defs.run import snapshot_once
-    from pipelines.settings import Settings
-
-    settings = replace(Settings.from_environment(), warehouse=warehouse, fetch_retries=retries)
-    if base_url is not None:
-        settings = replace(settings, base_url=base_url)
-    if is_feed:
-        return _snapshot_of_feed(settings)
-    result = snapshot_once(settings)
-    if result.verdict is None:
-        raise CatalogueError(result.error or "the snapshot failed")
-    if result.verdict.verdict == "quarantined":
-        _report_quarantined([result.verdict])
-        return QUARANTINED
-    if result.error is not None:
-        raise CatalogueError(result.error)
-    for warning in result.warnings:
-        click.echo(f"catalogue: {harmless(warning)}", err=True)
-    click.echo(f"snapshot {minute(result.verdict.observed_at)} UTC is in {warehouse / 'catalogue.duckdb'}")
-    return 0
-
-
-def _snapshot_of_feed(settings: Settings) -> int:
-    from pipelines.watch import take_feed
-
-    taken = take_feed(settings)
-    if taken.defect is not None:
-        click.echo(f"catalogue: {taken.defect} Its bytes are kept, and changed nothing.", err=True)
-        return QUARANTINED
-    click.echo(f"feed {minute(taken.observed_at)} UTC: {count(taken.items, 'item')}, {taken.new} not seen before")
-    if taken.differences:
-        differences = f"{count(taken.differences, 'difference')} between feed and catalogue"
-        click.echo(f'catalogue: {differences}: catalogue sql "FROM marts.feed_differences"', err=True)
-    return 0
-
-
-def _snapshot_gateway(warehouse: Path, name: str, base_url: str | None, token_variable: str | None) -> int:
-    from pipelines.captures import RawStore
-    from pipelines.ledger.ledger import Ledger
-    from pipelines.scopes import GATEWAY
-    from pipelines.settings import Settings
-    from pipelines.snapshot import take_gateway
-    from pipelines.sources.gateway import TOKEN_VARIABLE, Gateway
-
-    settings = Settings.from_environment()
-    if base_url is None and name == GATEWAY:
-        base_url = settings.gateway_url
-    if base_url is None:
-        variable = " or CATALOGUE_GATEWAY_URL" if name == GATEWAY else ""
-        raise UsageError(f"where the gateway {harmless(name)} is cannot be known: give its --base-url{variable}")
-    with Gateway(
-        base_url, name=name, token_variable=token_variable or TOKEN_VARIABLE, policy=settings.fetch_policy
-    ) as gateway:
-        taken = take_gateway(gateway, RawStore(warehouse / "raw"))
-    with Ledger(warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
-        ledger.commit(taken.packs)
-        published = ledger.publish()
-        verdicts = ledger.verdicts([taken.snapshot_id])
-    if quarantined := [one for one in verdicts if one.verdict == "quarantined"]:
-        _report_quarantined(quarantined)
-        return QUARANTINED
-    click.echo(f"{count(taken.listed, 'model')} of {name} at {minute(verdicts[0].observed_at)} UTC are in {published}")
-    return 0
 
 
 @click.command()
@@ -274,7 +160,7 @@ def _report_sweep(swept: Swept, suspicious: list[Verdict], now: str) -> int:
     if swept.unasked:
         click.echo(f"{swept.unasked} more were not asked, because nothing was answered any more", err=True)
     if suspicious:
-        _report_quarantined(suspicious)
+        report_quarantined(suspicious)
     return QUARANTINED if swept.failed or swept.unasked or suspicious else 0
 
 
@@ -467,14 +353,15 @@ def _report_import(tally: Tally, published: Path) -> int:
             click.echo(f"  {harmless(one.name)}: {harmless(one.reason)}", err=True)
         _and_more(len(tally.unreadable))
     if tally.suspicious:
-        _report_quarantined(tally.suspicious)
+        report_quarantined(tally.suspicious)
     if tally.unseated:
         beside = "quarantined now: accepted before, and suspicious beside what is new (was the --scope right?)"
-        _report_quarantined(tally.unseated, beside)
+        report_quarantined(tally.unseated, beside)
     return QUARANTINED if tally.suspicious or tally.unseated or tally.unreadable else 0
 
 
-def _report_quarantined(verdicts: list[Verdict], what: str = "quarantined and changed nothing") -> None:
+def report_quarantined(verdicts: list[Verdict], what: str = "quarantined and changed nothing") -> None:
+    """Names the captures that a person is to decide on, and why."""
     is_or_are = "is" if len(verdicts) == 1 else "are"
     click.echo(f"{count(len(verdicts), 'capture')} {is_or_are} {what}; see `catalogue quarantine list`:", err=True)
     for one in verdicts[:_SHOWN]:

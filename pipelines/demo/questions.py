@@ -35,15 +35,19 @@ class BadQuestionError(ValueError):
 
 
 def answer(models: Sequence[Document], query: Mapping[str, str], at: datetime) -> list[Document]:
-    """Those of ``models`` that ``query`` asks for at ``at``, in its order. Parameters unknown to it change nothing."""
+    """Those of ``models`` that ``query`` asks for at ``at``, in its order. Parameters unknown to it change nothing.
+
+    A category that is not sorted otherwise comes in the order of its use, the most used first.
+    """
     tests = [_FILTERS[name](value) for name, value in query.items() if name in _FILTERS]
     chosen = [model for model in models if all(test(model, at) for test in tests)]
     order = query.get("sort")
-    if order is None:
-        return chosen
-    if order not in _SORTS:
+    if order is not None and order not in _SORTS:
         raise BadQuestionError(f"sort: {order} is none of {', '.join(_SORTS)}")
-    return sorted(chosen, key=lambda model: (*_SORTS[order](model, at), model["id"]))
+    if order is None and "category" not in query:
+        return chosen
+    rank = _ranked(f"category={query['category']}") if order is None else _SORTS[order]
+    return sorted(chosen, key=lambda model: (*rank(model, at), model["id"]))
 
 
 def is_plain(query: Mapping[str, str]) -> bool:

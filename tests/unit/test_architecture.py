@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),
     frozenset({"snapshot", "backfill", "settings"}),
-    frozenset({"sweep", "watch"}),
+    frozenset({"sweep", "watch", "rounds"}),
     frozenset({"reports"}),
     frozenset({"defs"}),
     frozenset({"tour"}),

@@ -34,7 +34,13 @@ from pipelines.sources.openrouter.answers import (
     parse_providers,
     parse_zdr_endpoints,
 )
-from pipelines.sources.openrouter.client import BASE_URL, EU_BASE_URL, OpenRouter, default_user_agent
+from pipelines.sources.openrouter.client import (
+    BASE_URL,
+    EU_BASE_URL,
+    OpenRouter,
+    default_user_agent,
+    listing_scope,
+)
 from pipelines.sources.openrouter.query import ModelsQuery, Region, Sort
 
 __all__ = [
@@ -61,6 +67,7 @@ __all__ = [
     "UnauthorizedError",
     "UnavailableError",
     "default_user_agent",
+    "listing_scope",
     "parse_count",
     "parse_endpoints",
     "parse_feed",

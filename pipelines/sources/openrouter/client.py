@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import orjson
 
@@ -61,6 +61,9 @@ _KEPT_HEADERS = (
 
 
 _NOT_MODIFIED = 304
+
+_OWN = "models/user"
+"""The list of one account."""
 
 _FEED = Ask(headers={"accept": "application/rss+xml, application/xml;q=0.9"})
 
@@ -162,7 +165,15 @@ class OpenRouter:
             headers={"authorization": f"Bearer {self._key}"},
             advice={401: f"set {KEY_VARIABLE} to a key that is valid and has not expired"},
         )
-        return self._pages("models/user", ModelsQuery(offset=offset, limit=limit).params(), ask)
+        return self._pages(_OWN, ModelsQuery(offset=offset, limit=limit).params(), ask)
+
+    def listing(self, scope: Scope) -> Capture:
+        """The list that ``scope`` names, which :func:`listing_scope` can give."""
+        if scope.source != self._source:
+            raise UsageError(f"{self._source} is asked here, and {clean(scope.name)} is another source's.")
+        if scope.endpoint == _OWN:
+            return self.list_for_user()
+        return self.list(ModelsQuery.spelled(dict(scope.params)))
 
     def endpoints(self, model_id: str) -> Capture:
         """The offers of one model by all its providers; :func:`parse_endpoints`."""
@@ -209,6 +220,31 @@ class OpenRouter:
     def _url(self, scope: Scope) -> str:
         query = urlencode(scope.params, safe=",")
         return f"{self._base_url}/{scope.endpoint}" + (f"?{query}" if query else "")
+
+
+def listing_scope(question: str) -> Scope:
+    """What ``question`` asks for: ``models`` with parameters as an address spells them, or ``models/user``.
+
+    UsageError, one sentence, for what is no list of models or has parameters that cannot be meant.
+    """
+    path, _, query = question.strip().partition("?")
+    endpoint = path.removeprefix(f"{OPENROUTER}/")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise UsageError(f"{clean(query)!r} is no list of parameters, such as zdr=true&region=eu.") from None
+    params = dict(pairs)
+    if endpoint not in ("models", _OWN):
+        raise UsageError(f"{clean(path)!r} is no list of models: ask for models?zdr=true or the like, or for {_OWN}.")
+    if len(params) < len(pairs):
+        raise UsageError(f"{clean(query)!r} gives a parameter more than once.")
+    if whole := sorted({"offset", "limit"} & params.keys()):
+        raise UsageError(f"{whole[0]} cuts a list into pages; the whole list is always asked for.")
+    if "use_rss" in params:
+        raise UsageError("use_rss asks for the feed and not for a list: `catalogue snapshot --feed` takes it.")
+    if endpoint == _OWN and params:
+        raise UsageError(f"{_OWN} has no parameters but for pages, and the whole list is always asked for.")
+    return Scope.of(OPENROUTER, endpoint, **ModelsQuery.spelled(params).params())
 
 
 def default_user_agent() -> str:

@@ -101,6 +101,11 @@ class ModelsQuery:
         extra = {name: _text(name, parameters.pop(name)) for name in sorted(unknown)}
         return cls(**parameters, is_lenient=is_lenient, extra=extra)
 
+    @classmethod
+    def spelled(cls, parameters: Mapping[str, str]) -> Self:
+        """The query with these ``parameters`` as an address spells them; the inverse of :meth:`params`."""
+        return cls.of(**{name: _READING.get(name, str)(text) for name, text in parameters.items()})
+
     def __post_init__(self) -> None:
         spelled = self.params()
         for name in _BOUNDED:
@@ -209,3 +214,18 @@ _SPELLING: Mapping[str, Callable[[str, Any], str]] = {
     "distillable": _yes_or_no,
     "zdr": _yes,
 }
+
+
+def _read_whole(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
+
+
+def _read_yes_or_no(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text, text)
+
+
+_READING: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("min_age_days", "max_age_days", "context", "offset", "limit"), _read_whole),
+    **dict.fromkeys(("distillable", "zdr"), _read_yes_or_no),
+}
+"""What a text is read as where a parameter is no text; what cannot be read so stays text, which is refused."""

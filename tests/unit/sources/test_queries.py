@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import UsageError
-from pipelines.sources.openrouter import ModelsQuery
+from pipelines.scopes import Scope
+from pipelines.sources.openrouter import ModelsQuery, listing_scope
 from pipelines.sources.openrouter.query import PARAMETERS
 
 DOCUMENTED = [
@@ -143,3 +145,44 @@ def test_a_price_reaches_the_address_to_its_last_digit(price):
     spelled = ModelsQuery(min_price=price).params()["min_price"]
     assert Decimal(spelled) == price
     assert "E" not in spelled
+
+
+# --- questions spelled as a scope ---
+
+
+REFUSED = {
+    "models?zdr=no": "zdr can only be True",
+    "models?zdr=true&zdr=true": "more than once",
+    "models?region": "no list of parameters",
+    "models?colour=red": "colour is no parameter of /models that is documented",
+    "models?sort=sweetest": "sort must be one of pricing-low-to-high",
+    "models?context=many": "context must be a whole number",
+    "models?limit=5": "limit cuts a list into pages",
+    "models?use_rss=true": "`catalogue snapshot --feed` takes it",
+    "models/user?zdr=true": "models/user has no parameters",
+    "models/count": "'models/count' is no list of models",
+    "programming": "'programming' is no list of models",
+}
+
+
+@pytest.mark.parametrize("question", REFUSED)
+def test_what_is_no_question_is_refused(question):
+    with pytest.raises(UsageError, match=re.escape(REFUSED[question])):
+        listing_scope(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("models", "openrouter/models"),
+        ("models/user", "openrouter/models/user"),
+        ("openrouter/models?zdr=true&region=eu", "openrouter/models?region=eu&zdr=true"),
+        ("models?output_modalities=text", "openrouter/models"),
+        ("models?context=0128000&max_price=1E%2B1", "openrouter/models?context=128000&max_price=10"),
+        ("models?q=a%20b&distillable=false", "openrouter/models?distillable=false&q=a+b"),
+    ],
+)
+def test_a_question_has_one_spelling(question, name):
+    scope = listing_scope(question)
+    assert scope.name == name
+    assert listing_scope(name) == scope == Scope.parse(name)

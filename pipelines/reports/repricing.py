@@ -10,7 +10,7 @@ or of its total alone.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -107,7 +107,10 @@ class Question:
 
 @dataclass
 class Repriced:
-    """A log as the relation ``repriced``, whose rows are those that could be read. See :func:`repricing`."""
+    """A log as the relation ``repriced``, whose rows are those that could be read. See :func:`repricing`.
+
+    Its texts are codes (ENUM), which files hold as texts; a frame wants them cast: :meth:`texts`.
+    """
 
     published: Published
     usage: Usage
@@ -118,11 +121,16 @@ class Repriced:
     bad_rows: list[BadRow]
     """The first of the rows that could not be read, by their numbers."""
     unknown_models: Mapping[str, tuple[str, ...]]
-    """Names that stand for no model, each with the ids nearest to it."""
+    """Names that stand for no model, each of the first :data:`MOST_NEAREST` with the ids nearest to it."""
 
     def columns(self) -> list[str]:
         """The columns of ``repriced``."""
         return [str(name) for name, *_ in self.published.ask("DESCRIBE repriced").rows]
+
+    def texts(self) -> str:
+        """The query for its rows with texts as such, in the log's order."""
+        coded = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in _CODED)
+        return f"SELECT * REPLACE ({coded}) FROM repriced ORDER BY row_no"
 
 
 def spreadsheet_query(repriced: Repriced) -> str:
@@ -140,6 +148,14 @@ def written(path: Path) -> str:
 
 SHOWN_BAD_ROWS = 20
 
+_CODED = ("model", "model_id", "confidence", "assumptions", "nearest_ids")
+
+MOST_NEAREST = 500
+"""To so many unknown names the nearest ids are told; each takes some milliseconds."""
+
+MOST_CODED = 20_000
+"""Of so many names codes are made; of more they stay texts, as each part of a Parquet file holds all codes."""
+
 
 @contextmanager
 def repricing(warehouse: Path, log: Path | pl.DataFrame, question: Question = Question()) -> Iterator[Repriced]:
@@ -148,7 +164,14 @@ def repricing(warehouse: Path, log: Path | pl.DataFrame, question: Question = Qu
     Raises :class:`UsageError` for a log that is none, for times without an offset and no time zone, and for a
     ``known_at`` later than all that is known; :class:`CatalogueError` for a log that cannot be read.
     """
-    with Published(warehouse) as published, TemporaryDirectory(prefix="catalogue-") as folder:
+    with Published(warehouse) as published, repriced_by(published, log, question) as repriced:
+        yield repriced
+
+
+@contextmanager
+def repriced_by(published: Published, log: Path | pl.DataFrame, question: Question = Question()) -> Iterator[Repriced]:
+    """:func:`repricing` by a published file that is open already."""
+    with TemporaryDirectory(prefix="catalogue-") as folder:
         published.run(f"SET temp_directory = {literal(folder)}")
         if isinstance(log, Path):
             usage = open_file(published, log, question.reading(), Path(folder))
@@ -168,7 +191,7 @@ def reprice(usage: pl.DataFrame, warehouse: Path, question: Question = Question(
         if repriced.bad_count:
             first = repriced.bad_rows[0]
             raise CatalogueError(f"row {first.row_no} {first.reason} ({repriced.bad_count} such rows)")
-        return repriced.published.frame("SELECT * FROM repriced ORDER BY row_no")
+        return repriced.published.frame(repriced.texts())
 
 
 def price_again(repriced: Repriced, question: Question) -> Repriced:
@@ -181,7 +204,8 @@ def _reprice(published: Published, usage: Usage, question: Question) -> Repriced
     known_at = clocks.rows[0][0]
     names, row_count, bad_count = _survey(published, usage)
     unknown = _prepare(published, names, question, known_at)
-    published.run(f"CREATE OR REPLACE TEMP VIEW repriced AS {_row_query(usage, question.conventions)}")
+    query = _row_query(usage, question.conventions, has_bad_rows=bad_count > 0)
+    published.run(f"CREATE OR REPLACE TEMP VIEW repriced AS {query}")
     bad_rows = list(usage.broken)
     if bad_count:
         query = f"SELECT row_no, reason FROM usage WHERE reason IS NOT NULL ORDER BY row_no LIMIT {SHOWN_BAD_ROWS}"
@@ -222,6 +246,7 @@ def _prepare(
     clocks = {"source": question.source, "known_at": known_at}
     known = {one for (one,) in published.ask(_KNOWN_IDS, clocks).rows}
     _check_what_if(question.what_if, given, known)
+    _make_types(published, {*given, *known})
     priced_as = [question.what_if.get(name, name) for name in given]
     _make_table(published, "usage_names", {"name_no": range(len(given)), "model": given, "priced_as": priced_as})
     bits = [1 << place for place in range(len(COUNTS))]
@@ -245,11 +270,30 @@ def _prepare(
         if name == "usage_stretches" and question.prices_of is not None:
             published.run(_PRICES_OF, {"instant": question.prices_of})
     lost = published.ask(_LOST).rows
-    unknown = {model: _nearest(priced_as, known) for model, priced_as in lost}
+    unknown = {
+        model: _nearest(priced_as, known) if place < MOST_NEAREST else ()
+        for place, (model, priced_as) in enumerate(lost)
+    }
     near = [", ".join(ids) or None for ids in unknown.values()]
     _make_table(published, "nearest", {"model": list(unknown), "nearest_ids": near})
+    near_texts = "SELECT DISTINCT nearest_ids FROM nearest WHERE nearest_ids IS NOT NULL ORDER BY nearest_ids"
+    _make_type(published, "nearest_text", near_texts, len(near))
     published.run(f"CREATE OR REPLACE TEMP TABLE names AS {_NAMES}")
     return unknown
+
+
+def _make_types(published: Published, names: Collection[str]) -> None:
+    """The types of the texts of ``repriced``: codes, which are written to files without comparing a text."""
+    _make_table(published, "named", {"name": sorted(names)})
+    _make_type(published, "name_text", "SELECT name FROM named ORDER BY name", len(names))
+    for name, texts in (("confidence_text", CONFIDENCE), ("assumptions_text", _ASSUMPTION_TEXTS)):
+        published.run(f"CREATE OR REPLACE TEMP TYPE {name} AS ENUM ({', '.join(map(literal, texts))})")
+
+
+def _make_type(published: Published, name: str, texts: str, count: int) -> None:
+    """The type of the column ``texts``: codes, unless there are too many of them."""
+    values = f"ENUM ({texts})" if count <= MOST_CODED else "VARCHAR"
+    published.run(f"CREATE OR REPLACE TEMP TYPE {name} AS {values}")
 
 
 def _make_table(published: Published, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -276,9 +320,9 @@ SELECT model, priced_as FROM usage_names WHERE name_no NOT IN (SELECT name_no FR
 """
 
 _NAMES = """
-SELECT n.name_no, n.model, m.model_id, g.nearest_ids
+SELECT
+    n.name_no, n.model, CAST(n.model AS name_text) AS name, CAST(g.nearest_ids AS nearest_text) AS nearest_ids
 FROM usage_names AS n
-LEFT JOIN usage_models AS m ON m.name_no = n.name_no
 LEFT JOIN nearest AS g ON g.model = n.model
 """
 
@@ -348,7 +392,7 @@ def _prompt_size(usage: Usage, conventions: Conventions) -> str:
     return " + ".join(f"u.{name}" for name in names if usage.has(name)) or "CAST(0 AS BIGINT)"
 
 
-def _row_query(usage: Usage, conventions: Conventions) -> str:
+def _row_query(usage: Usage, conventions: Conventions, *, has_bad_rows: bool) -> str:
     """The rows of the log that could be read, each with its cost: the relation ``repriced``."""
     amounts = _amounts(usage, conventions)
     told = [name for name in ("request_id", "tag", "billed_usd") if usage.has(name)]
@@ -360,7 +404,7 @@ def _row_query(usage: Usage, conventions: Conventions) -> str:
     next_costs = [f"CASE WHEN is_unsure THEN {_product(kind, 'next_unit')} END AS {kind}_next_usd" for kind in amounts]
     joined = f"""
         SELECT
-            {", ".join(f"u.{name}" for name in given)}, n.nearest_ids, coalesce(p.model_id, n.model_id) AS model_id,
+            {", ".join(f"u.{name}" for name in given if name != "model")}, n.name AS model, n.nearest_ids, p.model_id,
             p.confidence AS known, p.is_unsure, p.is_priced, p.assumed, p.dynamic, p.unreadable,
             {", ".join(f"{one.count} AS {kind}_count" for kind, one in amounts.items())},
             {", ".join(f"p.{one.unit} AS {kind}_unit" for kind, one in amounts.items())},
@@ -372,8 +416,8 @@ def _row_query(usage: Usage, conventions: Conventions) -> str:
             AND epoch_us(u.time) >= c.time_from AND epoch_us(u.time) < c.time_to
             AND {_prompt_size(usage, conventions)} >= c.least_tokens
             AND {_prompt_size(usage, conventions)} < c.below_tokens
-        LEFT JOIN payments AS p ON p.payment_no = c.payment_no
-        WHERE u.reason IS NULL"""
+        JOIN payments AS p ON p.payment_no = coalesce(c.payment_no, 0)
+        {"WHERE u.reason IS NULL" if has_bad_rows else ""}"""
     multiplied = f"""
         SELECT
             {", ".join([*given, *flags, *counts, *units])},
@@ -421,14 +465,15 @@ def _confidence(amounts: Mapping[str, _Amount]) -> str:
     places = {kind: place for place, kind in enumerate(COUNTS.values())}
     used = " | ".join(f"CASE WHEN {kind}_count > 0 THEN {1 << places[kind]} ELSE 0 END" for kind in amounts)
     unlisted = " OR ".join(f"({kind}_count > 0 AND {kind}_unit IS NULL)" for kind in amounts)
+    code = {name: f"CAST({literal(name)} AS confidence_text)" for name in CONFIDENCE}
     return f"""CASE
-        WHEN cost_usd IS NOT NULL THEN CASE WHEN is_unsure AND lower_usd = upper_usd THEN 'exact' ELSE known END
-        WHEN known IS NULL THEN 'unknown_model'
+        WHEN cost_usd IS NOT NULL THEN
+            CASE WHEN is_unsure AND lower_usd = upper_usd THEN {code["exact"]} ELSE known END
         WHEN NOT is_priced THEN known
-        WHEN ({used}) & dynamic <> 0 THEN 'dynamic'
-        WHEN ({used}) & unreadable <> 0 THEN 'unreadable_price'
-        WHEN {unlisted} THEN 'unlisted_price'
-        ELSE 'beyond_decimal'
+        WHEN ({used}) & dynamic <> 0 THEN {code["dynamic"]}
+        WHEN ({used}) & unreadable <> 0 THEN {code["unreadable_price"]}
+        WHEN {unlisted} THEN {code["unlisted_price"]}
+        ELSE {code["beyond_decimal"]}
     END"""
 
 
@@ -439,11 +484,16 @@ _ASSUMED_FOR |= {"image": 32, "request": 64}
 _ALWAYS_ASSUMED = 128
 
 
+_ASSUMPTION_TEXTS = [
+    ", ".join(name for place, name in enumerate([*ASSUMPTIONS, NOT_UNDERSTOOD]) if bits >> place & 1)
+    for bits in range(1, 2 * _ALWAYS_ASSUMED)
+]
+
+
 def _assumption_texts(amounts: Mapping[str, _Amount]) -> str:
     """The names of the assumptions that gave a row's cost, looked up by their bits; null where there are none."""
     kinds = [kind for kind in _ASSUMED_FOR if kind in amounts and amounts[kind].unit != "request_usd"]
     used = [f"CASE WHEN {kind}_count > 0 THEN {_ASSUMED_FOR[kind]} ELSE 0 END" for kind in kinds]
-    names = [*ASSUMPTIONS, NOT_UNDERSTOOD]
-    texts = [", ".join(name for place, name in enumerate(names) if bits >> place & 1) for bits in range(1, 256)]
     found = f"assumed & ({' | '.join([str(_ALWAYS_ASSUMED), *used])})"
-    return f"CASE WHEN assumed <> 0 AND {found} <> 0 THEN [{', '.join(map(literal, texts))}][{found}] END"
+    texts = "enum_range(CAST(NULL AS assumptions_text))"
+    return f"CASE WHEN assumed <> 0 AND {found} <> 0 THEN {texts}[{found}] END"

@@ -17,14 +17,15 @@ from pathlib import Path
 import duckdb
 
 from pipelines.ledger.connect import literal
-from pipelines.reports.repricing import repricing
+from pipelines.ledger.published import Published
+from pipelines.reports.repricing import repriced_by
 from tests.benchmarks.bundle import import_whole
 from tests.benchmarks.measure import Against, Bar, Finding, Plan, interleaved, seconds_of
 
 ROWS = 10_000_000
 SMALL_ROWS = 20_000
 
-LIMITS = "SET threads = 2; SET memory_limit = '4GB'; SET TimeZone = 'UTC'"
+LIMITS = ("SET threads = 2", "SET memory_limit = '4GiB'")
 
 BARS = (
     Bar("reprice", "ten million requests priced, each row written to Parquet", 12),
@@ -72,23 +73,27 @@ def make_log(warehouse: Path, log: Path, count: int) -> None:
     """Write a log of ``count`` requests, the same each time."""
     with _opened(warehouse) as connection:
         connection.execute(
+            """
+            CREATE TEMP TABLE ids AS
+            SELECT model_id, row_number() OVER (ORDER BY model_id) - 1 AS place
+            FROM catalogue.core.model_ids
+            """
+        )
+        ((models,),) = connection.execute("SELECT count(*) FROM ids").fetchall()
+        ((first, last),) = connection.execute(
+            "SELECT epoch_us(min(observed_at)), epoch_us(max(observed_at)) FROM catalogue.core.accepted"
+        ).fetchall()
+        connection.execute(
             f"""
             COPY (
-                WITH ids AS (
-                    SELECT model_id, row_number() OVER (ORDER BY model_id) - 1 AS place
-                    FROM catalogue.core.model_ids
-                ),
-                span AS (
-                    SELECT epoch_us(min(observed_at)) AS first, epoch_us(max(observed_at)) AS last,
-                        CAST((SELECT count(*) FROM ids) AS BIGINT) AS models
-                    FROM catalogue.core.accepted
-                ),
-                drawn AS (
-                    SELECT i, hash(i) AS h, hash(i + 1) % 300000 AS tokens, hash(i + 2) % 4000 AS answer
+                WITH drawn AS MATERIALIZED (
+                    SELECT
+                        i, hash(i) % 1000003 AS moment, hash(i) // 1000003 % {models} AS place,
+                        hash(i + 1) % 300000 AS tokens, hash(i + 2) % 4000 AS answer
                     FROM range({count}) AS r(i)
                 )
                 SELECT
-                    make_timestamptz(s.first + CAST(d.h % 1000003 AS BIGINT) * ((s.last - s.first) // 1000003)) AS time,
+                    make_timestamptz({first} + CAST(d.moment AS BIGINT) * {(last - first) // 1000003}) AS time,
                     m.model_id AS model,
                     CAST(d.tokens AS BIGINT) AS prompt_tokens,
                     CAST(d.answer AS BIGINT) AS completion_tokens,
@@ -98,8 +103,7 @@ def make_log(warehouse: Path, log: Path, count: int) -> None:
                         AS cache_write_5m_tokens,
                     CAST(CASE WHEN hash(d.i + 6) % 10 = 0 THEN 1 ELSE 0 END AS BIGINT) AS web_searches
                 FROM drawn AS d
-                CROSS JOIN span AS s
-                JOIN ids AS m ON m.place = CAST((d.h // 1000003) % CAST(s.models AS UBIGINT) AS BIGINT)
+                JOIN ids AS m ON m.place = CAST(d.place AS BIGINT)
             ) TO {literal(str(log))} (FORMAT parquet)
             """
         )
@@ -107,10 +111,11 @@ def make_log(warehouse: Path, log: Path, count: int) -> None:
 
 def price(warehouse: Path, log: Path, output: Path) -> None:
     """What `catalogue reprice LOG --output FILE` does, without its summary."""
-    with repricing(warehouse, log) as repriced:
-        repriced.published.run("SET threads = 2")
-        repriced.published.run("SET memory_limit = '4GB'")
-        repriced.published.write_parquet("SELECT * FROM repriced", output)
+    with Published(warehouse) as published:
+        for limit in LIMITS:
+            published.run(limit)
+        with repriced_by(published, log):
+            published.write_parquet("SELECT * FROM repriced", output)
 
 
 def join_plainly(warehouse: Path, log: Path, output: Path) -> None:
@@ -148,6 +153,7 @@ def join_plainly(warehouse: Path, log: Path, output: Path) -> None:
 
 def _opened(warehouse: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.execute(LIMITS)
+    for limit in ("SET TimeZone = 'UTC'", *LIMITS):
+        connection.execute(limit)
     connection.execute(f"ATTACH {literal(str(warehouse / 'catalogue.duckdb'))} AS catalogue (READ_ONLY)")
     return connection

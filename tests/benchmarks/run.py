@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = Path(os.environ.get("CATALOGUE_BUNDLE", ROOT.parent / "shared" / "openrouter-models.bundle"))
 RESULTS = ROOT / ".benchmarks" / "results.json"
 
-FAMILIES = ("importing", "sizes", "daily", "reading", "processes", "ten_years")
+FAMILIES = ("importing", "sizes", "daily", "reading", "processes", "ten_years", "finance")
 PEERS = ("others",)
 BLOCKS = {"benchmarks": FAMILIES, "peers": PEERS}
 """The blocks of the README and the families whose bars each of them shows."""

@@ -14,8 +14,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from pipelines.reports.repricing import CONFIDENCE, NOT_UNDERSTOOD, Conventions, Question, reprice
+from pipelines.ledger.published import Published
+from pipelines.reports import repricing as subject
+from pipelines.reports.repricing import CONFIDENCE, NOT_UNDERSTOOD, Conventions, Question, reprice, repriced_by
 from tests.bookkeeper import KIND_OF, Bookkeeper
 from tests.ledgers import World
 from tests.property.small import warehouse_of
@@ -117,3 +120,25 @@ def test_amounts_are_exact_decimals(world, warehouse):
     assert found.schema["cost_usd"] == found.schema["prompt_usd"] == pl.Decimal(38, 24)
     assert found["row_no"].to_list() == list(range(1, 11))
     assert all(isinstance(one, Decimal | None) for one in found["cost_usd"])
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_names_are_told_alike_as_codes_and_as_texts(world, warehouse, tmp_path, monkeypatch, most):
+    """A log of more names than get codes. Red where a frame held the codes themselves."""
+    log = pl.DataFrame([{**row, "model": row["model"] + "x" * (place % 3)} for place, row in enumerate(world.log(300))])
+    coded = reprice(log, warehouse)
+    assert coded["nearest_ids"].drop_nulls().n_unique() > 1
+    assert {"exact", "unknown_model"} < set(coded["confidence"])
+    monkeypatch.setattr(subject, "MOST_CODED", most)
+    assert_frame_equal(reprice(log, warehouse), coded)
+    with Published(warehouse) as published, repriced_by(published, log):
+        published.write_parquet("SELECT * FROM repriced", tmp_path / "rows.parquet")
+    assert_frame_equal(pl.read_parquet(tmp_path / "rows.parquet").sort("row_no"), coded)
+
+
+def test_the_nearest_ids_of_the_first_unknown_names_are_told(world, warehouse, monkeypatch):
+    """Each takes milliseconds, and a column of other ids has millions of names. Red without the limit."""
+    monkeypatch.setattr(subject, "MOST_NEAREST", 1)
+    known = world.log(1)[0]
+    found = reprice(pl.DataFrame([{**known, "model": known["model"] + end} for end in ("y", "x", "z")]), warehouse)
+    assert [one is not None for one in found["nearest_ids"]] == [False, True, False]

@@ -31,6 +31,7 @@ _LISTINGS = frozenset({"models", "models/user", _GROUPED})
 _EVERY_MODALITY = (("output_modalities", "all"),)
 _DEFAULTS = {("output_modalities", "text")}
 _FEED = ("use_rss", "true")
+_RANKINGS = frozenset({"category", "sort"})
 
 
 _OFFERS_OF = re.compile(r"models/(.+)/endpoints", re.DOTALL)
@@ -77,6 +78,19 @@ class Scope:
             return "other"
         is_whole = (self.endpoint == "models" and self.params in ((), _EVERY_MODALITY)) or self._is_grouped
         return "catalogue" if is_whole else "facet"
+
+    @property
+    def facet(self) -> str | None:
+        """What a facet is called within its source, such as ``category=programming`` or ``models/user``; None for what
+        is none."""
+        if self.kind != "facet":
+            return None
+        return self.name.removeprefix(f"{self.source}/").removeprefix("models?")
+
+    @property
+    def is_ranking(self) -> bool:
+        """Whether the order of the answer says something: a category is in the order of usage."""
+        return self.kind == "facet" and any(name in _RANKINGS for name, _ in self.params)
 
     @property
     def is_feed(self) -> bool:

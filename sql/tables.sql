@@ -1,4 +1,4 @@
--- version: 9
+-- version: 10
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -64,6 +64,15 @@ CREATE TABLE core.groupings (
 );
 
 CREATE TABLE core.grouped_listings (capture_no INTEGER NOT NULL, grouping_no INTEGER NOT NULL);
+
+-- A distinct list of models that a facet gives: in its order where that ranks them, else by number.
+CREATE TABLE core.facet_lists (facet_list_no INTEGER NOT NULL, facet_list_key UUID NOT NULL, model_nos INTEGER[] NOT NULL);
+
+-- A capture of a facet that can be read.
+CREATE TABLE core.facet_listings (
+    capture_no INTEGER NOT NULL, source VARCHAR NOT NULL, facet VARCHAR NOT NULL, is_ranking BOOLEAN NOT NULL,
+    observed_at TIMESTAMPTZ NOT NULL, facet_list_no INTEGER NOT NULL
+);
 
 CREATE TABLE core.model_ids (model_no INTEGER NOT NULL, model_id VARCHAR NOT NULL);
 
@@ -237,6 +246,21 @@ CREATE TABLE core.attribute_changes (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, attribute VARCHAR NOT NULL, changed_at TIMESTAMPTZ NOT NULL,
     last_seen_at TIMESTAMPTZ NOT NULL, old_value JSON, new_value JSON, after_absence BOOLEAN NOT NULL,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which every snapshot of a facet has a model. last_seen_at is null while it lasts. is_left_censored: it
+-- begins with the first snapshot of the facet.
+CREATE TABLE core.facet_spells (
+    source VARCHAR NOT NULL, facet VARCHAR NOT NULL, model_no INTEGER NOT NULL, valid_from TIMESTAMPTZ NOT NULL,
+    valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,
+    known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
+);
+
+-- A stretch in which a model has one place in a ranking, from 1.
+CREATE TABLE core.rank_intervals (
+    source VARCHAR NOT NULL, facet VARCHAR NOT NULL, model_no INTEGER NOT NULL, rank INTEGER NOT NULL,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL,
+    known_to TIMESTAMPTZ
 );
 
 -- A stretch in which every answer to one question gives one list. last_seen_at is null while it lasts. is_first: it

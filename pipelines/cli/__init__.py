@@ -15,6 +15,7 @@ import click
 
 from pipelines.cli.ask import changes, expiring, new, offers, price, removed, sql, status
 from pipelines.cli.call import count, get
+from pipelines.cli.facets import facets, ranks
 from pipelines.cli.finance import impact, reprice
 from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, sweep, verify
 from pipelines.cli.report import cheapest, report
@@ -53,6 +54,8 @@ for command in (
     expiring,
     price,
     offers,
+    facets,
+    ranks,
     get,
     count,
     reprice,

@@ -22,6 +22,7 @@ from pipelines.flatten import Defect
 from pipelines.history import NEVER, STARTED_BY, Catalogue, Instant, replay
 from pipelines.judgement import DEFAULT_LIMITS, Candidate, Judged, Limits, judge
 from pipelines.ledger.connect import rows, select
+from pipelines.ledger.facets import derive_facets
 from pipelines.ledger.facts import Listings
 from pipelines.ledger.offers import derive_offers
 from pipelines.ledger.reconcile import reconcile
@@ -85,9 +86,12 @@ def derive(connection: duckdb.DuckDBPyConnection, recorded_at: datetime) -> None
     listings = Listings(connection)
     models = listings.models
     derive_verdicts(connection, recorded_at, listings)
-    for altered in _altered_sources(connection):
+    concerned = _concerned(connection)
+    for altered in concerned.get("catalogue", ()):
         _derive_runs(connection, listings, models, altered, recorded_at)
         _derive_from_runs(connection, altered)
+    if "facet" in concerned:
+        derive_facets(connection)
     derive_offers(connection, recorded_at, limits_of(connection))
 
 
@@ -199,17 +203,16 @@ def derive_verdicts(
     reconcile(connection, "verdicts")
 
 
-def _altered_sources(connection: duckdb.DuckDBPyConnection) -> list[_Altered]:
-    """The sources to whose history a snapshot was added or from which one was taken away."""
-    return [
-        _Altered(source, since)
-        for source, since in rows(
-            connection,
-            "SELECT c.source, epoch_us(min(c.observed_at)) FROM rejudged AS r "
-            "JOIN catalogue.raw.captures AS c ON c.capture_no = r.capture_no "
-            "WHERE c.scope_kind = 'catalogue' GROUP BY c.source ORDER BY c.source",
-        )
-    ]
+def _concerned(connection: duckdb.DuckDBPyConnection) -> dict[str, list[_Altered]]:
+    """By kind of scope, the sources to whose history a snapshot was added or from which one was taken away."""
+    concerned: dict[str, list[_Altered]] = {}
+    for kind, source, since in rows(
+        connection,
+        "SELECT c.scope_kind, c.source, epoch_us(min(c.observed_at)) FROM rejudged AS r "
+        "JOIN catalogue.raw.captures AS c ON c.capture_no = r.capture_no GROUP BY ALL ORDER BY ALL",
+    ):
+        concerned.setdefault(kind, []).append(_Altered(source, since))
+    return concerned
 
 
 # --- runs -----------------------------------------------------------------------------------------------------------

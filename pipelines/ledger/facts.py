@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
 from pipelines.ledger.connect import listed, rows, select
+from pipelines.ledger.facets import append_facets
 from pipelines.ledger.feeds import append_feeds
 from pipelines.ledger.offers import append_answers
 from pipelines.scopes import Scope
@@ -182,6 +183,7 @@ def _append_together(connection: duckdb.DuckDBPyConnection, readings: Sequence[R
             _append_distinct(connection, frames)
             _append_listings(connection, numbered)
             _append_groupings(connection, numbered)
+            _append_facets(connection, numbered)
         others = [(number, one.scope, one.body) for number, one in numbered]
         append_answers(connection, others)
         append_feeds(connection, others)
@@ -433,6 +435,17 @@ def _append_groupings(connection: duckdb.DuckDBPyConnection, captures: Sequence[
     placed = [(number, numbers[key]) for number, (key, _) in groupings.items()]
     names = {"capture_no": pl.Int32, "grouping_no": pl.Int32}
     _insert(connection, "core.grouped_listings", pl.DataFrame(placed, schema=names, orient="row"))
+
+
+def _append_facets(connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, Filed]]) -> None:
+    append_facets(
+        connection,
+        [
+            (number, one.scope, one.listing.model_ids)
+            for number, one in captures
+            if one.listing is not None and not any(defect.is_fatal for defect in one.listing.defects)
+        ],
+    )
 
 
 class _Group:

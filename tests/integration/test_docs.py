@@ -23,9 +23,11 @@ from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, PROVIDERS, ZDR_OFFERS, offers_scope
 from tests import processes
+from tests.integration.test_facets import taken_days
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFERS = ROOT / "docs" / "offers.md"
+FACETS = ROOT / "docs" / "facets.md"
 BLOCK = re.compile(r"```console\n\$ (catalogue [^\n]*)\n(.*?)```", re.DOTALL)
 
 
@@ -59,6 +61,11 @@ def printed(command: str, warehouse: Path) -> str:
     return "".join(f"{line.rstrip()}\n" for line in told.stdout.splitlines())
 
 
+def written(page: str, warehouse: Path) -> str:
+    """``page`` with what its commands print."""
+    return BLOCK.sub(lambda one: f"```console\n$ {one[1]}\n{printed(one[1], warehouse)}```", page)
+
+
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     warehouse = tmp_path_factory.mktemp("market")
@@ -69,6 +76,18 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("command", "output"), BLOCK.findall(OFFERS.read_text(encoding="utf-8")))
 def test_output_in_the_page_about_offers_is_what_the_program_prints(market: Path, command: str, output: str):
     assert printed(command, market) == output
+
+
+@pytest.fixture(scope="module")
+def facets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    warehouse = tmp_path_factory.mktemp("facets")
+    taken_days(warehouse)
+    return warehouse
+
+
+@pytest.mark.parametrize(("command", "output"), BLOCK.findall(FACETS.read_text(encoding="utf-8")))
+def test_output_in_the_page_about_facets_is_what_the_program_prints(facets: Path, command: str, output: str):
+    assert printed(command, facets) == output
 
 
 # The client and the feed, of a simulated API
@@ -136,9 +155,9 @@ def test_output_in_the_page_about_sources_is_what_the_program_prints(tmp_path: P
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        simulated_market(Path(folder))
-        text = OFFERS.read_text(encoding="utf-8")
-        page = BLOCK.sub(lambda one: f"```console\n$ {one[1]}\n{printed(one[1], Path(folder))}```", text)
-        OFFERS.write_text(page, encoding="utf-8")
-        written = printed_of_an_api(SOURCES.read_text(encoding="utf-8"), Path(folder) / "sources")
-        SOURCES.write_text(written, encoding="utf-8")
+        for place, fill in {OFFERS: simulated_market, FACETS: taken_days}.items():
+            filled = Path(folder) / place.stem
+            fill(filled)
+            place.write_text(written(place.read_text(encoding="utf-8"), filled), encoding="utf-8")
+        page = printed_of_an_api(SOURCES.read_text(encoding="utf-8"), Path(folder) / "sources")
+        SOURCES.write_text(page, encoding="utf-8")

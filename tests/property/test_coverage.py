@@ -128,9 +128,14 @@ def of_source(marts: Marts, source: str) -> Marts:
     }
 
 
+OF_FACETS = {"facet_membership", "facet_changes", "rank_history", "ranks"}
+
+
 def without_facets(marts: Marts) -> Marts:
     return {
         name: [row for row in rows if name != "snapshots" or row["scope_kind"] == "catalogue"]
+        if name not in OF_FACETS
+        else []
         for name, rows in marts.items()
     }
 

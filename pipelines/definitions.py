@@ -1,6 +1,6 @@
 """Dagster's entry point: ``dagster dev -m pipelines.definitions``.
 
-Belongs here: the definitions under the settings of the environment. Does not belong here: anything else.
+Belongs here: the definitions under the settings of the installation. Does not belong here: anything else.
 """
 
 from __future__ import annotations
@@ -8,4 +8,4 @@ from __future__ import annotations
 from pipelines.defs.job import definitions
 from pipelines.settings import Settings
 
-defs = definitions(Settings.from_environment())
+defs = definitions(Settings.of_installation())

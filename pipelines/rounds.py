@@ -6,15 +6,18 @@ Does not belong here: HTTP (`sources`), one question's way into the raw store (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipelines.captures import RawStore
+from pipelines.configuration import NamedGateway
 from pipelines.errors import CatalogueError
 from pipelines.ledger.ledger import Ledger, Verdict
 from pipelines.scopes import Scope
 from pipelines.settings import Settings
-from pipelines.snapshot import Taken, take_listing
+from pipelines.snapshot import Taken, take_gateway, take_listing
+from pipelines.sources.gateway import Gateway
 from pipelines.sources.http import utc_now
 from pipelines.sources.openrouter import OpenRouter
 
@@ -25,6 +28,10 @@ class Round:
 
     taken: dict[str, Taken] = field(default_factory=dict)
     failed: dict[str, CatalogueError] = field(default_factory=dict)
+
+    def __or__(self, other: Round) -> Round:
+        """Both, of which no two questions share a name."""
+        return Round(self.taken | other.taken, self.failed | other.failed)
 
     @property
     def packs(self) -> list[str]:
@@ -50,13 +57,35 @@ class Outcome:
 
 def take_scopes(asked: Mapping[str, Scope], settings: Settings) -> Round:
     """Ask OpenRouter each of the questions ``asked``, one after another; each answer is stored as it comes."""
-    done, raw = Round(), RawStore(settings.warehouse / "raw")
+    raw = RawStore(settings.warehouse / "raw")
     with OpenRouter(settings.base_url, policy=settings.fetch_policy, clock=settings.clock or utc_now) as source:
-        for name, scope in asked.items():
-            try:
-                done.taken[name] = take_listing(source, scope, raw)
-            except CatalogueError as problem:
-                done.failed[name] = problem
+        return _each({name: partial(take_listing, source, scope, raw) for name, scope in asked.items()})
+
+
+def take_gateways(asked: Iterable[NamedGateway], settings: Settings) -> Round:
+    """Ask each gateway for all that it has, one after another; each answer is stored as it comes."""
+    raw = RawStore(settings.warehouse / "raw")
+
+    def take(one: NamedGateway) -> Taken:
+        with Gateway(
+            one.url,
+            name=one.name,
+            token_variable=one.token_variable,
+            policy=settings.fetch_policy,
+            clock=settings.clock or utc_now,
+        ) as gateway:
+            return take_gateway(gateway, raw)
+
+    return _each({one.name: partial(take, one) for one in asked})
+
+
+def _each(asked: Mapping[str, Callable[[], Taken]]) -> Round:
+    done = Round()
+    for name, take in asked.items():
+        try:
+            done.taken[name] = take()
+        except CatalogueError as problem:
+            done.failed[name] = problem
     return done
 
 

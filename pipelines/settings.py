@@ -1,7 +1,8 @@
 """What an installation may choose: where the warehouse lies, whom to ask, and when.
 
-Belongs here: the environment variables and their defaults. Does not belong here: options of single commands (`cli`),
-what a limit means (`judgement`), the meaning of a schedule (`defs`).
+Belongs here: the environment variables and their defaults, and that they win over the file `catalogue.toml`.
+Does not belong here: reading that file (`configuration`), options of single commands (`cli`), what a limit means
+(`judgement`), the meaning of a schedule (`defs`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from pipelines.configuration import NO_FILE, Configuration, NamedGateway, find
 from pipelines.errors import UsageError
+from pipelines.scopes import GATEWAY
 from pipelines.sources.http import DEFAULT_POLICY, FetchPolicy
 
 _LIMITS: Mapping[str, tuple[str, float]] = {
@@ -40,7 +43,8 @@ class Settings:
     ``fetch_policy`` bounds each single answer and how often it is asked for before a fetch counts as failed. A
     sweep of offers keeps up to ``sweep_connections`` requests going, begins at most ``sweep_requests_per_second``,
     and passes over models whose last answer is younger than ``sweep_fresh_hours``, so that an interrupted one goes
-    on. ``clock`` is for simulated catalogues and comes from no environment.
+    on. ``configuration`` is what the file names beside the catalogue. ``clock`` is for simulated catalogues and comes
+    from no environment.
     """
 
     warehouse: Path = Path("warehouse")
@@ -58,11 +62,19 @@ class Settings:
     sweep_connections: int = 8
     sweep_requests_per_second: float = 50.0
     sweep_fresh_hours: float = 6.0
+    configuration: Configuration = NO_FILE
     clock: Callable[[], datetime] | None = None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """The settings that ``CATALOGUE_*`` and ``DAGSTER_HOME`` give; empty counts as unset.
+    def of_installation(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """The settings of the environment and, where it says nothing, of the file that :func:`find` finds."""
+        return cls.from_environment(environment, find(environment))
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, configuration: Configuration = NO_FILE
+    ) -> Settings:
+        """The settings that ``CATALOGUE_*`` and ``DAGSTER_HOME`` give, else ``configuration``; empty counts as unset.
 
         Raises :class:`UsageError`, naming the variable, for what is no number where one is needed.
         """
@@ -73,8 +85,8 @@ class Settings:
             warehouse=Path(given.get("CATALOGUE_WAREHOUSE", cls.warehouse)),
             base_url=given.get("CATALOGUE_BASE_URL"),
             gateway_url=given.get("CATALOGUE_GATEWAY_URL"),
-            schedule=given.get("CATALOGUE_SCHEDULE", cls.schedule),
-            time_zone=given.get("CATALOGUE_TIME_ZONE", cls.time_zone),
+            schedule=given.get("CATALOGUE_SCHEDULE", configuration.schedule or cls.schedule),
+            time_zone=given.get("CATALOGUE_TIME_ZONE", configuration.time_zone or cls.time_zone),
             fetch_retries=int(_number(given, "CATALOGUE_FETCH_RETRIES", cls.fetch_retries, whole=True)),
             fetch_retry_seconds=_number(given, "CATALOGUE_FETCH_RETRY_SECONDS", cls.fetch_retry_seconds),
             stale_after_hours=_number(given, "CATALOGUE_STALE_AFTER_HOURS", cls.stale_after_hours, at_least=1),
@@ -83,6 +95,7 @@ class Settings:
             limits={
                 limit: _number(given, name, 0, at_most=most) for name, (limit, most) in _LIMITS.items() if name in given
             },
+            configuration=configuration,
             sweep_connections=int(
                 _number(given, "CATALOGUE_SWEEP_CONNECTIONS", cls.sweep_connections, at_least=1, at_most=64, whole=True)
             ),
@@ -95,6 +108,14 @@ class Settings:
                 attempts=int(attempts),
                 total_seconds=_number(given, "CATALOGUE_HTTP_TOTAL_SECONDS", DEFAULT_POLICY.total_seconds),
             ),
+        )
+
+    @property
+    def gateways(self) -> tuple[NamedGateway, ...]:
+        """Those of the file; ``gateway_url`` says where the one called `gateway` is, whatever the file says."""
+        return tuple(
+            replace(one, url=self.gateway_url) if self.gateway_url and one.name == GATEWAY else one
+            for one in self.configuration.gateways
         )
 
     @property

@@ -19,6 +19,7 @@ from pipelines.cli.facets import facets, ranks
 from pipelines.cli.finance import impact, reprice
 from pipelines.cli.load import demo, import_, quarantine, rebuild, serve, sweep, verify
 from pipelines.cli.report import cheapest, report
+from pipelines.cli.scopes import scopes
 from pipelines.cli.snapshot import snapshot
 from pipelines.cli.tables import ReaderGoneError
 from pipelines.errors import CatalogueError, UsageError
@@ -44,6 +45,7 @@ def catalogue() -> None:
 
 for command in (
     snapshot,
+    scopes,
     sweep,
     import_,
     status,

@@ -423,11 +423,12 @@ def list_(warehouse: Path, format_: str) -> None:
 def show(snapshot_id: str, warehouse: Path) -> None:
     """Everything known about one capture, and the beginning of its bytes. A prefix of the id is enough."""
     from pipelines.captures import RawStore
+    from pipelines.ledger.beside import BESIDE
     from pipelines.ledger.published import Published
 
     with Published(warehouse) as published:
         one = _only(published.ask(_CAPTURE, [snapshot_id]).records(), snapshot_id)
-        beside = published.ask(_BESIDE, [one["snapshot_id"]]).records()
+        beside = published.ask(BESIDE, [one["snapshot_id"]]).records()
     body = next(
         capture.body
         for capture in RawStore(warehouse / "raw").read(one["pack"])
@@ -452,33 +453,6 @@ FROM raw.captures AS c
 JOIN core.verdicts AS v ON v.capture_no = c.capture_no AND v.known_to IS NULL
 WHERE starts_with(c.snapshot_id, ?)
 """
-
-
-_BESIDE = """
-WITH pair AS (
-    SELECT c.capture_no AS this_no, max_by(p.capture_no, p.observed_at) AS other_no, max(p.observed_at) AS observed_at
-    FROM raw.captures AS c
-    JOIN core.listings AS l ON l.capture_no = c.capture_no AND l.keyframe_no IS NOT NULL
-    JOIN raw.captures AS p ON p.scope = c.scope AND p.observed_at < c.observed_at
-    JOIN core.verdicts AS v ON v.capture_no = p.capture_no AND v.known_to IS NULL AND v.verdict = 'accepted'
-    WHERE c.snapshot_id = ?
-    GROUP BY c.capture_no
-), listed AS (
-    SELECT l.capture_no, o.model_no, pair.this_no, pair.observed_at
-    FROM pair
-    JOIN core.listings AS l ON l.capture_no IN (pair.this_no, pair.other_no)
-    JOIN core.observations AS o ON o.keyframe_no = l.keyframe_no AND o.capture_no <= l.capture_no
-    GROUP BY l.capture_no, o.model_no, pair.this_no, pair.observed_at
-    HAVING max_by(o.version_no IS NOT NULL, o.capture_no)
-)
-SELECT m.model_id, CASE WHEN min(l.capture_no = l.this_no) THEN 'new' ELSE 'gone' END AS change, l.observed_at
-FROM listed AS l
-JOIN core.model_ids AS m ON m.model_no = l.model_no
-GROUP BY m.model_id, l.observed_at
-HAVING count(*) = 1
-ORDER BY m.model_id
-"""
-"""What a capture lists that the snapshot before it lacks, and the other way round; nothing if it lists nothing."""
 
 
 def _only(records: list[dict[str, Any]], snapshot_id: str) -> dict[str, Any]:
@@ -661,4 +635,4 @@ def serve(warehouse: Path, host: str, port: int) -> int:
     from pipelines.defs.serve import serve as serve_dagster
     from pipelines.settings import Settings
 
-    return serve_dagster(replace(Settings.from_environment(), warehouse=warehouse), host, port)
+    return serve_dagster(replace(Settings.of_installation(), warehouse=warehouse), host, port)

@@ -6,7 +6,9 @@ Does not belong here: how it is taken (`defs`, `watch`, `rounds`), other command
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from pipelines.cli.tables import count, harmless, minute
 from pipelines.errors import CatalogueError, UsageError
 
 if TYPE_CHECKING:
+    from pipelines.configuration import NamedGateway
     from pipelines.rounds import Round
     from pipelines.scopes import Scope
     from pipelines.settings import Settings
@@ -46,9 +49,10 @@ if TYPE_CHECKING:
     "--scope",
     "scopes",
     multiple=True,
-    metavar="QUESTION",
-    help="Take this list instead, such as models?zdr=true, or models/user with OPENROUTER_API_KEY; repeatable.",
+    metavar="NAME|QUESTION",
+    help="Take what catalogue.toml calls so, or a list such as models?zdr=true or models/user; repeatable.",
 )
+@click.option("--all", "is_all", is_flag=True, help="Take the catalogue and whatever catalogue.toml names.")
 @click.option(
     "--source",
     default="openrouter",
@@ -63,6 +67,7 @@ def snapshot(
     retries: int,
     is_feed: bool,
     scopes: tuple[str, ...],
+    is_all: bool,
     source: str,
     token_variable: str | None,
 ) -> int:
@@ -70,8 +75,8 @@ def snapshot(
 
     The same Dagster assets as the daily schedule are run here and now, and recorded where its runs are.
 
-    With --scope lists that are filtered or ranked are taken, of which one that fails keeps no other from being taken.
-    Exits with 1 if one failed, with 3 if one was quarantined.
+    With --scope or --all several lists are taken, of which one that fails keeps no other from being taken. Exits with 1
+    if one failed, with 3 if one was quarantined.
 
     \b
     Examples:
@@ -79,27 +84,30 @@ def snapshot(
       catalogue snapshot --warehouse /data/catalogue
       catalogue snapshot --feed
       catalogue snapshot --scope 'models?category=programming' --scope models/user
+      catalogue snapshot --all
       catalogue snapshot --source gateway --base-url https://gateway.example.com
     """
-    if is_feed and scopes:
-        raise UsageError("--feed and --scope take different things: give one of them")
-    if source != "openrouter":
-        if is_feed or scopes:
-            raise UsageError(f"--{'feed' if is_feed else 'scope'} is OpenRouter's: a gateway has none")
-        return _snapshot_gateway(warehouse, source, base_url, token_variable)
-    if token_variable is not None:
-        raise UsageError("--token-variable is for gateways: name one with --source")
+    kinds = {"feed": is_feed, "scope": bool(scopes), "all": is_all}
+    chosen = [kind for kind, is_chosen in kinds.items() if is_chosen]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} take different things: give one of them")
     from dataclasses import replace
 
     from pipelines.settings import Settings
 
-    settings = replace(Settings.from_environment(), warehouse=warehouse, fetch_retries=retries)
+    settings = replace(Settings.of_installation(), warehouse=warehouse, fetch_retries=retries)
+    if source != "openrouter":
+        if chosen:
+            raise UsageError(f"--{chosen[0]} and --source take different things: give one of them")
+        return _snapshot_gateway(settings, source, base_url, token_variable)
+    if token_variable is not None:
+        raise UsageError("--token-variable is for gateways: name one with --source")
     if base_url is not None:
         settings = replace(settings, base_url=base_url)
     if is_feed:
         return _snapshot_of_feed(settings)
-    if scopes:
-        return _snapshot_of_scopes(settings, scopes)
+    if scopes or is_all:
+        return _snapshot_of_several(settings, _everything(settings) if is_all else _wanted(settings, scopes))
     return _snapshot_of_catalogue(settings)
 
 
@@ -121,24 +129,54 @@ def _snapshot_of_catalogue(settings: Settings) -> int:
     return 0
 
 
-def _snapshot_of_scopes(settings: Settings, questions: tuple[str, ...]) -> int:
-    from pipelines.rounds import take_scopes
+@dataclass
+class _Wanted:
+    """What is to be taken in one go, the lists by name."""
+
+    is_catalogue: bool = False
+    lists: dict[str, Scope] = field(default_factory=dict)
+    gateways: list[NamedGateway] = field(default_factory=list)
+
+
+def _everything(settings: Settings) -> _Wanted:
+    return _Wanted(True, {one.name: one.scope for one in settings.configuration.scopes}, [*settings.gateways])
+
+
+def _wanted(settings: Settings, asked: tuple[str, ...]) -> _Wanted:
+    """What ``asked`` means: names of the file, or questions; each once."""
+    from pipelines.configuration import CATALOGUE, FILE
     from pipelines.scopes import ALL_MODELS
     from pipelines.sources.openrouter import listing_scope
 
-    scopes = dict.fromkeys(map(listing_scope, questions))
-    asked = {_spelled(one): one for one in scopes if one != ALL_MODELS}
+    wanted, names = _Wanted(), {one.name: one.scope for one in settings.configuration.scopes}
+    gateways = {one.name: one for one in settings.gateways}
+    known = {scope: name for name, scope in names.items()}
+    for text in dict.fromkeys(asked):
+        if text in gateways:
+            wanted.gateways.append(gateways[text])
+            continue
+        if re.fullmatch(r"[\w-]+", text) and text not in (*names, CATALOGUE, "models"):
+            there = ", ".join((CATALOGUE, *names, *gateways))
+            raise UsageError(f"nothing is called {text} in {settings.configuration.path or FILE}; there are: {there}")
+        scope = ALL_MODELS if text == CATALOGUE else names[text] if text in names else listing_scope(text)
+        if scope == ALL_MODELS:
+            wanted.is_catalogue = True
+        else:
+            wanted.lists[known.get(scope, scope.name.removeprefix(f"{scope.source}/"))] = scope
+    return wanted
+
+
+def _snapshot_of_several(settings: Settings, wanted: _Wanted) -> int:
+    from pipelines.rounds import take_gateways, take_scopes
+
     steps: list[Callable[[], int]] = []
-    if ALL_MODELS in scopes:
+    if wanted.is_catalogue:
         steps.append(lambda: _snapshot_of_catalogue(settings))
-    if asked:
-        steps.append(lambda: _take_in(settings, take_scopes(asked, settings)))
+    if wanted.lists or wanted.gateways:
+        steps.append(
+            lambda: _take_in(settings, take_scopes(wanted.lists, settings) | take_gateways(wanted.gateways, settings))
+        )
     return _all_of(steps)
-
-
-def _spelled(scope: Scope) -> str:
-    """A question to OpenRouter as one asks it."""
-    return scope.name.removeprefix(f"{scope.source}/")
 
 
 def _all_of(steps: list[Callable[[], int]]) -> int:
@@ -196,30 +234,27 @@ def _snapshot_of_feed(settings: Settings) -> int:
     return 0
 
 
-def _snapshot_gateway(warehouse: Path, name: str, base_url: str | None, token_variable: str | None) -> int:
-    from pipelines.captures import RawStore
+def _snapshot_gateway(settings: Settings, name: str, base_url: str | None, token_variable: str | None) -> int:
+    from pipelines.configuration import AFTER_THE_CATALOGUE, NamedGateway, Timing
     from pipelines.ledger.ledger import Ledger
+    from pipelines.rounds import take_gateways, take_in
     from pipelines.scopes import GATEWAY
-    from pipelines.settings import Settings
-    from pipelines.snapshot import take_gateway
-    from pipelines.sources.gateway import TOKEN_VARIABLE, Gateway
+    from pipelines.sources.gateway import TOKEN_VARIABLE
 
-    settings = Settings.from_environment()
-    if base_url is None and name == GATEWAY:
-        base_url = settings.gateway_url
-    if base_url is None:
+    known = {one.name: one for one in settings.gateways}.get(name)
+    url = base_url or (known.url if known else settings.gateway_url if name == GATEWAY else None)
+    if url is None:
         variable = " or CATALOGUE_GATEWAY_URL" if name == GATEWAY else ""
         raise UsageError(f"where the gateway {harmless(name)} is cannot be known: give its --base-url{variable}")
-    with Gateway(
-        base_url, name=name, token_variable=token_variable or TOKEN_VARIABLE, policy=settings.fetch_policy
-    ) as gateway:
-        taken = take_gateway(gateway, RawStore(warehouse / "raw"))
-    with Ledger(warehouse, in_hand=taken.packs, limits=settings.limits) as ledger:
-        ledger.commit(taken.packs)
-        published = ledger.publish()
-        verdicts = ledger.verdicts([taken.snapshot_id])
-    if quarantined := [one for one in verdicts if one.verdict == "quarantined"]:
-        report_quarantined(quarantined)
+    variable = token_variable or (known.token_variable if known else TOKEN_VARIABLE)
+    done = take_gateways([NamedGateway(name, url, variable, Timing(AFTER_THE_CATALOGUE))], settings)
+    for problem in done.failed.values():
+        raise problem
+    with Ledger(settings.warehouse, in_hand=done.packs, limits=settings.limits) as ledger:
+        outcome = take_in(done, ledger)
+    if outcome.quarantined:
+        report_quarantined(outcome.quarantined)
         return QUARANTINED
-    click.echo(f"{count(taken.listed, 'model')} of {name} at {minute(verdicts[0].observed_at)} UTC are in {published}")
+    listed, at = count(done.taken[name].listed, "model"), minute(outcome.verdicts[name].observed_at)
+    click.echo(f"{listed} of {name} at {at} UTC are in {settings.warehouse / 'catalogue.duckdb'}")
     return 0

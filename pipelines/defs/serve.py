@@ -64,12 +64,15 @@ def serve(settings: Settings, host: str, port: int, announce: Callable[[str], No
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What makes the processes, and the runs that they start, see this installation whatever folder they work in."""
+    configuration = settings.configuration
     chosen = {
         "DAGSTER_HOME": str(prepare(settings)),
         "CATALOGUE_WAREHOUSE": str(settings.warehouse.absolute()),
         "CATALOGUE_BASE_URL": settings.base_url or "",
-        "CATALOGUE_SCHEDULE": settings.schedule,
-        "CATALOGUE_TIME_ZONE": settings.time_zone,
+        "CATALOGUE_CONFIG": str(configuration.path.absolute()) if configuration.path else "",
+        # What the file says is left to it, so that a change takes effect when the definitions are loaded again.
+        "CATALOGUE_SCHEDULE": "" if settings.schedule == configuration.schedule else settings.schedule,
+        "CATALOGUE_TIME_ZONE": "" if settings.time_zone == configuration.time_zone else settings.time_zone,
         "CATALOGUE_FETCH_RETRIES": str(settings.fetch_retries),
         "CATALOGUE_FETCH_RETRY_SECONDS": str(settings.fetch_retry_seconds),
         "CATALOGUE_STALE_AFTER_HOURS": str(settings.stale_after_hours),

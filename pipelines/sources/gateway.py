@@ -44,15 +44,12 @@ class Gateway:
     ) -> None:
         self._scope = gateway_scope(name)
         self._name = "The gateway" if name == GATEWAY else f"The gateway {name}"
-        self._url = f"{checked_base_url(base_url)}/{self._scope.endpoint}"
+        self._url = f"{checked_gateway_url(base_url)}/{self._scope.endpoint}"
         self._token = environment.get(token_variable, "").strip()
         if not self._token:
             raise UsageError(f"{self._name} wants a token: set {token_variable}.")
         if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise UsageError(f"{token_variable} must be plain ASCII text without spaces.")
-        address = urlsplit(self._url)
-        if address.scheme != "https" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
-            raise UsageError("A token is sent over https only: give a base URL that begins with https://.")
         advice = f"set {token_variable} to a token that is valid and has not expired"
         self._ask = Ask(headers={"authorization": f"Bearer {self._token}"}, advice={401: advice, 403: advice})
         self._fetcher = Fetcher(self._name, policy=policy, user_agent=default_user_agent(), clock=clock)
@@ -84,3 +81,12 @@ class Gateway:
                 "attempts": answer.attempts,
             },
         )
+
+
+def checked_gateway_url(base_url: str) -> str:
+    """``base_url`` without a closing slash; UsageError unless it is a web address to which a token may go."""
+    checked = checked_base_url(base_url)
+    address = urlsplit(checked)
+    if address.scheme != "https" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise UsageError("A token is sent over https only: give a base URL that begins with https://.")
+    return checked

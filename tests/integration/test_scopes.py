@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from pipelines.captures import RawStore
 from pipelines.demo import questions
 from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.demo.gateway import GatewayServer
 from pipelines.demo.misbehaviour import Misbehaviour
 from pipelines.demo.server import EXPIRED_KEY, USER_KEY, CatalogueServer
 from pipelines.ledger.published import Published
 from tests.integration.test_cli import run, sentence_of
+from tests.integration.test_gateway import places_of
 
 NOW = datetime(2026, 5, 3, 12, tzinfo=UTC)
 FACETS = (
@@ -35,10 +38,8 @@ def server(simulated: SimulatedCatalogue) -> Iterator[CatalogueServer]:
         yield one
 
 
-def snapshot(server: CatalogueServer, warehouse: Path, *scopes: str, key: str = USER_KEY, **environment: str):
-    options = [part for one in scopes for part in ("--scope", one)]
-    address = {"CATALOGUE_BASE_URL": server.base_url, "OPENROUTER_API_KEY": key, "CATALOGUE_HTTP_ATTEMPTS": "1"}
-    return run("snapshot", *options, warehouse=warehouse, **{**address, **environment})
+def snapshot(server: CatalogueServer, warehouse: Path, *scopes: str, key: str = USER_KEY):
+    return take(server, warehouse, *(f"--scope={one}" for one in scopes), OPENROUTER_API_KEY=key)
 
 
 def snapshots(warehouse: Path) -> list[tuple]:
@@ -132,8 +133,104 @@ def test_what_is_no_question_is_refused_before_anything_is_asked(server, tmp_pat
     assert not (tmp_path / "raw").exists()
 
 
-def test_scopes_are_openrouters_and_go_with_no_other_kind(server, tmp_path):
-    assert "a gateway has none" in sentence_of(
-        run("snapshot", "--scope", "models", "--source", "gateway", warehouse=tmp_path), 2
-    )
-    assert "different things" in sentence_of(run("snapshot", "--scope", "models", "--feed", warehouse=tmp_path), 2)
+def test_what_is_taken_is_of_one_kind(server, tmp_path):
+    for one, other in (("--all", "--feed"), ("--scope=models", "--all"), ("--scope=models", "--source=gateway")):
+        refused = sentence_of(run("snapshot", one, other, warehouse=tmp_path), 2)
+        assert "take different things" in refused
+
+
+# --- what the file names ---
+
+TOKEN = "tok-5ecret-a1b2c3"
+
+FILE = """\
+time_zone = "Europe/Berlin"
+
+[scopes.zero-retention]
+ask = "models?zdr=true"
+
+[scopes.mine]
+ask = "models/user"
+schedule = "0 6 * * *"
+
+[gateways.office]
+url = "{url}"
+token_variable = "OFFICE_TOKEN"
+time_zone = "UTC"
+"""
+
+
+@pytest.fixture
+def gateway(simulated: SimulatedCatalogue) -> Iterator[GatewayServer]:
+    with GatewayServer(simulated, now=NOW, tokens=[TOKEN]) as one:
+        yield one
+
+
+@pytest.fixture
+def named(gateway: GatewayServer, tmp_path: Path) -> dict[str, str]:
+    """The environment in which the file is found, and the token of the gateway."""
+    file = tmp_path / "catalogue.toml"
+    file.write_text(FILE.format(url=gateway.base_url))
+    return {"CATALOGUE_CONFIG": str(file), "OFFICE_TOKEN": TOKEN}
+
+
+def test_all_is_the_catalogue_and_whatever_the_file_names(server, gateway, named, tmp_path):
+    """One that fails keeps no other from being taken; a name and its question are one; nothing secret is kept."""
+    warehouse = tmp_path / "warehouse"
+    result = take(server, warehouse, "--all", **named)
+    assert (result.returncode, result.stderr) == (0, ""), result
+    assert [line.split(":")[0].split(" ")[0] for line in result.stdout.splitlines()] == [
+        *("snapshot", "zero-retention", "mine", "office")
+    ]
+    assert [row[:2] for row in snapshots(warehouse)] == [
+        ("office/api/ai/models", "catalogue"),
+        ("openrouter/models/user", "facet"),
+        ("openrouter/models?output_modalities=all", "catalogue"),
+        ("openrouter/models?zdr=true", "facet"),
+    ]
+    again = take(server, warehouse, "--scope=models?zdr=true", "--scope=zero-retention", "--scope=models", **named)
+    assert again.returncode == 0, again
+    assert [line.split(":")[0] for line in again.stdout.splitlines()] == ["zero-retention", "models"]
+    told = json.loads(run("scopes", "--format", "json", warehouse=warehouse, **named).stdout)
+    assert [(one["name"], one["scope"], one["schedule"], one["time_zone"], one["snapshots"]) for one in told] == [
+        ("catalogue", "openrouter/models?output_modalities=all", "5 0 * * *", "Europe/Berlin", 1),
+        ("zero-retention", "openrouter/models?zdr=true", "35 0 * * *", "Europe/Berlin", 2),
+        ("mine", "openrouter/models/user", "0 6 * * *", "Europe/Berlin", 1),
+        ("office", "office/api/ai/models", "35 0 * * *", "UTC", 1),
+        (None, "openrouter/models", None, None, 1),
+    ]
+    lists = ("--scope=zero-retention", "--scope=mine", "--scope=office")
+    refused = take(server, warehouse, *lists, **{**named, "OFFICE_TOKEN": "tok-wr0ng", "OPENROUTER_API_KEY": ""})
+    assert refused.returncode == 1, refused
+    assert [line.split(":")[0] for line in refused.stdout.splitlines()] == ["zero-retention"]
+    assert "catalogue: mine: An account's models need a key: set OPENROUTER_API_KEY." in refused.stderr
+    assert "set OFFICE_TOKEN to a token that is valid" in refused.stderr
+    for secret in (TOKEN, USER_KEY, "tok-wr0ng"):
+        assert places_of(secret, warehouse) == []
+
+
+def take(server: CatalogueServer, warehouse: Path, *options: str, **environment: str):
+    address = {"CATALOGUE_BASE_URL": server.base_url, "OPENROUTER_API_KEY": USER_KEY, "CATALOGUE_HTTP_ATTEMPTS": "1"}
+    return run("snapshot", *options, warehouse=warehouse, **{**address, **environment})
+
+
+def test_a_gateway_is_known_by_its_name(server, gateway, named, tmp_path):
+    """Its address and the name of its variable come from the file; its token goes nowhere else."""
+    warehouse = tmp_path / "warehouse"
+    assert take(server, warehouse, "--source=office", **named).returncode == 0
+    assert take(server, warehouse, "--scope=office", **named).returncode == 0
+    assert [one.headers["authorization"] for one in gateway.requests] == [f"Bearer {TOKEN}"] * 2
+    assert server.requests == []
+    missing = sentence_of(take(server, warehouse, "--scope=office", **{**named, "OFFICE_TOKEN": ""}), 2)
+    assert missing == "The gateway office wants a token: set OFFICE_TOKEN."
+    unknown = sentence_of(take(server, warehouse, "--scope=home", **named), 2)
+    assert unknown.endswith("catalogue.toml; there are: catalogue, zero-retention, mine, office")
+
+
+def test_a_bad_file_is_one_sentence_before_anything_is_asked(server, named, tmp_path):
+    Path(named["CATALOGUE_CONFIG"]).write_text("\n[scopes.a]\nask = 'models?zdr=no'")
+    says = f"{named['CATALOGUE_CONFIG']}, line 3: zdr can only be True"
+    for command in (("snapshot",), ("snapshot", "--all"), ("scopes",), ("serve",)):
+        assert sentence_of(run(*command, warehouse=tmp_path / "warehouse", **named), 2).startswith(says)
+    assert server.requests == []
+    assert not (tmp_path / "warehouse").exists()

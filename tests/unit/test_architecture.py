@@ -34,6 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"judgement"}),
     frozenset({"history"}),
     frozenset({"sources", "ledger", "demo"}),
+    frozenset({"configuration"}),
     frozenset({"snapshot", "backfill", "settings"}),
     frozenset({"sweep", "watch", "rounds"}),
     frozenset({"reports"}),

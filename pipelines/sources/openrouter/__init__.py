@@ -37,6 +37,7 @@ from pipelines.sources.openrouter.answers import (
 from pipelines.sources.openrouter.client import (
     BASE_URL,
     EU_BASE_URL,
+    KEY_VARIABLE,
     OpenRouter,
     default_user_agent,
     listing_scope,
@@ -46,6 +47,7 @@ from pipelines.sources.openrouter.query import ModelsQuery, Region, Sort
 __all__ = [
     "BASE_URL",
     "EU_BASE_URL",
+    "KEY_VARIABLE",
     "BadRequestError",
     "Endpoint",
     "Endpoints",

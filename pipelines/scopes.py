@@ -98,6 +98,13 @@ class Scope:
         return self.endpoint == "models" and _FEED in self.params
 
     @property
+    def counts(self) -> str | None:
+        """The output modalities of which models are counted, such as ``image`` or ``all``; None if it is no count."""
+        if self.endpoint != "models/count":
+            return None
+        return dict(self.params).get("output_modalities", "text")
+
+    @property
     def topic(self) -> Topic | None:
         """What the answer is about; None for listings of models and what else is asked beside these topics."""
         if self.params:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import polars as pl
+
 from pipelines.captures import Capture, RawStore
 from pipelines.errors import SourceError
-from pipelines.flatten import flatten
+from pipelines.flatten import Frames, flatten
 from pipelines.scopes import Scope
 from pipelines.sources.openrouter import parse_count
 
@@ -45,23 +47,43 @@ class Taken:
 
 
 def take(source: Catalogue, raw: RawStore) -> Taken:
-    """Ask for all models and for their count; each answer is stored before anything looks at it.
+    """Ask for all models, for their count, and for that of each output modality; each answer is stored before anything
+    looks at it.
 
-    The count is cached apart from the list: where they disagree it is asked once more.
+    A count is cached apart from the list: where they disagree it is asked once more. One that fails ends the counting.
     """
     models = source.models()
     packs = [raw.write([models])]
-    listed = len(flatten([models.body]).listings[0].model_ids)
-    counts: list[Capture] = []
+    frames = flatten([models.body])
+    listed = {"all": len(frames.listings[0].model_ids), **_by_output_modality(frames)}
+    counted: dict[str, int | None] = {}
+    wrong = list(listed)
     for _ in range(2):
+        answers = _counts(source, wrong)
+        if answers:
+            packs.append(raw.write(list(answers.values())))
+        counted |= {modality: _counted(answer) for modality, answer in answers.items()}
+        wrong = [one for one in answers if counted[one] not in (None, listed[one])]
+        if not wrong:
+            break
+    return Taken(tuple(packs), models.snapshot_id, listed["all"], counted.get("all"))
+
+
+def _by_output_modality(frames: Frames) -> dict[str, int]:
+    """How many models of a single listing put out each modality, by its name."""
+    told = frames.models.select(pl.col("output_modalities").list.unique()).explode("output_modalities").drop_nulls()
+    return dict(sorted(told.group_by("output_modalities").len().rows()))
+
+
+def _counts(source: Catalogue, modalities: Sequence[str]) -> dict[str, Capture]:
+    """The answers about each of ``modalities``, up to the first that cannot be had."""
+    answers: dict[str, Capture] = {}
+    for modality in modalities:
         try:
-            counts.append(source.count())
+            answers[modality] = source.count(modality)
         except SourceError:
             break
-        packs.append(raw.write(counts[-1:]))
-        if _counted(counts) in (None, listed):
-            break
-    return Taken(tuple(packs), models.snapshot_id, listed, _counted(counts))
+    return answers
 
 
 class Grouped(Protocol):
@@ -91,9 +113,9 @@ def _stored(models: Capture, raw: RawStore) -> Taken:
     return Taken(packs, models.snapshot_id, len(flatten([models.body]).listings[0].model_ids), None)
 
 
-def _counted(counts: Sequence[Capture]) -> int | None:
-    """What the latest of ``counts`` says, as far as it can be read."""
+def _counted(answer: Capture) -> int | None:
+    """What a count says, as far as it can be read."""
     try:
-        return parse_count(counts[-1].body) if counts else None
+        return parse_count(answer.body)
     except SourceError:
         return None

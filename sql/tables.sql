@@ -1,4 +1,4 @@
--- version: 10
+-- version: 11
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -169,6 +169,12 @@ CREATE TABLE core.feed_items (
 CREATE TABLE core.feeds (
     capture_no INTEGER NOT NULL, source VARCHAR NOT NULL, observed_at TIMESTAMPTZ NOT NULL, defect VARCHAR,
     items INTEGER[] NOT NULL
+);
+
+-- What `/models/count` said; counted is null where the answer cannot be read.
+CREATE TABLE core.counts (
+    capture_no INTEGER NOT NULL, source VARCHAR NOT NULL, output_modality VARCHAR NOT NULL,
+    observed_at TIMESTAMPTZ NOT NULL, counted BIGINT
 );
 
 -- Derived -------------------------------------------------------------------------------------------------------------

@@ -155,13 +155,14 @@ def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.Materializ
     )
 
 
-@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.invariant_specs())
+@dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.mart_check_specs())
 def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> Checked[None]:
     """The public views over the history, and what they say of the day."""
     with one_sentence(), Ledger(settings.warehouse) as ledger:
         metadata = tables.day_metadata(ledger.rows, OPENROUTER, history.verdict.observed_at)
         counts = _row_counts(ledger)
         results = list(checks.invariant_results(ledger.rows))
+        results.append(checks.counts_check_result(ledger.rows, OPENROUTER, history.verdict.observed_at))
     yield dg.MaterializeResult(
         metadata={
             **metadata,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import dagster as dg
 
@@ -44,6 +45,7 @@ _FACTS: Mapping[str, _Fact] = {
 
 _LISTING = "answer_is_a_listing"
 _COUNT = "count_endpoint_agrees"
+_COUNTS = "counts_by_output_modality_agree"
 
 
 def listing_check_specs() -> list[dg.AssetCheckSpec]:
@@ -91,9 +93,35 @@ def _listing_check(name: str, reasons: list[str]) -> dg.AssetCheckResult:
     )
 
 
-def invariant_specs() -> list[dg.AssetCheckSpec]:
-    """A blocking check for each file under `sql/checks`."""
-    return [dg.AssetCheckSpec(one.name, asset=MARTS, description=one.meaning, blocking=True) for one in checks()]
+def mart_check_specs() -> list[dg.AssetCheckSpec]:
+    """A blocking check for each file under `sql/checks`, and one that warns of counts."""
+    return [
+        *(dg.AssetCheckSpec(one.name, asset=MARTS, description=one.meaning, blocking=True) for one in checks()),
+        dg.AssetCheckSpec(
+            _COUNTS,
+            asset=MARTS,
+            description="`/models/count` names as many models of each output modality as are listed; else see "
+            "`count_differences`.",
+        ),
+    ]
+
+
+def counts_check_result(rows: Rows, source: str, since: datetime) -> dg.AssetCheckResult:
+    """Warns of the counts since then that disagree with the list."""
+    found = rows(
+        "SELECT output_modality, counted, listed, counted_at FROM catalogue.marts.count_differences "
+        "WHERE source = ? AND counted_at >= ? AND output_modality <> 'all' ORDER BY ALL",
+        [source, since],
+    )
+    columns = ("output_modality", "counted", "listed", "counted_at")
+    told = ", ".join(f"{counted} with output {modality} (listed {listed})" for modality, counted, listed, _ in found)
+    return dg.AssetCheckResult(
+        check_name=_COUNTS,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"/models/count says {shown(told)}" if found else None,
+        metadata={"differences": len(found), **({"rows": table(columns, found)} if found else {})},
+    )
 
 
 def invariant_results(rows: Rows) -> Iterator[dg.AssetCheckResult]:

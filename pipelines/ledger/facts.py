@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipelines.captures import Capture
 from pipelines.flatten import Frames, Listing
 from pipelines.ledger.connect import listed, rows, select
+from pipelines.ledger.counts import append_counts
 from pipelines.ledger.facets import append_facets
 from pipelines.ledger.feeds import append_feeds
 from pipelines.ledger.offers import append_answers
@@ -187,6 +188,7 @@ def _append_together(connection: duckdb.DuckDBPyConnection, readings: Sequence[R
         others = [(number, one.scope, one.body) for number, one in numbered]
         append_answers(connection, others)
         append_feeds(connection, others)
+        append_counts(connection, others)
     sightings: dict[tuple[str, str], str] = {}
     for reading in readings:
         for one in sorted(reading.filed, key=lambda each: each.provenance):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipelines.captures import Capture
-from pipelines.defs.checks import invariant_specs, listing_check_specs
+from pipelines.defs.checks import listing_check_specs, mart_check_specs
 from pipelines.defs.home import prepare
 from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.demo.server import CatalogueServer
@@ -68,7 +68,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
 def _snapshots(plan: Plan, simulated: SimulatedCatalogue, warehouse: Path, last: datetime) -> Finding:
     """A day more each time, beside an empty job whose records grow as fast."""
     home = prepare(Settings(home=plan.folder / "empty"))
-    checks = [str(len(specs)) for specs in (listing_check_specs(), invariant_specs())]
+    checks = [str(len(specs)) for specs in (listing_check_specs(), mart_check_specs())]
     with CatalogueServer(simulated, now=last) as server:
         address = server.base_url
 

@@ -69,9 +69,9 @@ NOT_IN_THE_ARCHIVE = {
     *("schema_drift", "offers", "offer_differences", "offer_events", "offer_measurements", "offer_price_changes"),
     *("offer_price_history", "cheapest_offers", "price_spread", "providers", "provider_history"),
     *("feed_items", "feed_differences", "gateway_groups", "source_differences"),
-    *("facet_membership", "facet_changes", "rank_history", "ranks"),
+    *("facet_membership", "facet_changes", "rank_history", "ranks", "count_differences"),
 }
-"""Marts of what it does not hold: an unknown field, offers, the feed, other sources, facets."""
+"""Marts of what it does not hold: an unknown field, offers, the feed, other sources, facets, counts."""
 
 INSTANTS = (
     datetime(2024, 9, 30, tzinfo=UTC),

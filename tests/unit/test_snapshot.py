@@ -7,14 +7,16 @@ import pytest
 
 from pipelines.captures import Capture, RawStore
 from pipelines.errors import SourceError
-from pipelines.scopes import ALL_MODELS, ALL_MODELS_COUNT
+from pipelines.scopes import ALL_MODELS, ALL_MODELS_COUNT, OPENROUTER, Scope
 from pipelines.snapshot import take
 
 NOW = datetime(2026, 8, 5, tzinfo=UTC)
 
 
-def listing(models: int) -> bytes:
-    return json.dumps({"data": [{"id": f"a/{n}", "pricing": {}} for n in range(models)]}).encode()
+def listing(models: int, *outputs: str) -> bytes:
+    architecture = {"output_modalities": outputs}
+    listed = [{"id": f"a/{n}", "pricing": {}, "architecture": architecture} for n in range(models)]
+    return json.dumps({"data": listed}).encode()
 
 
 class Source:
@@ -30,8 +32,9 @@ class Source:
         return self.answer(self.listing, ALL_MODELS)
 
     def count(self, output_modalities: str = "all") -> Capture:
-        self.asked.append("count")
-        return self.answer(self.answers.pop(0), ALL_MODELS_COUNT)
+        self.asked.append("count" if output_modalities == "all" else output_modalities)
+        scope = Scope.of(OPENROUTER, "models/count", output_modalities=output_modalities)
+        return self.answer(self.answers.pop(0), scope)
 
     def answer(self, answer: int | bytes | SourceError, scope) -> Capture:
         if isinstance(answer, SourceError):
@@ -64,6 +67,23 @@ def test_a_count_that_disagrees_is_asked_for_once_more(raw, second, agree):
     assert source.asked == ["models", "count", "count"]
     assert (taken.counted, taken.counts_agree) == (second, agree)
     assert len(taken.packs) == 3
+
+
+def test_each_output_modality_is_counted_and_only_what_disagrees_again(raw):
+    source = Source(listing(3, "text", "image"), 3, 4, 3, 3)
+    taken = take(source, raw)
+    assert source.asked == ["models", "count", "image", "text", "image"]
+    assert taken.counts_agree
+    first, again = (raw.read(pack) for pack in taken.packs[1:])
+    assert [one.scope.counts for one in first] == ["all", "image", "text"]
+    assert [one.scope.counts for one in again] == ["image"]
+
+
+def test_counting_ends_where_a_count_cannot_be_had(raw):
+    source = Source(listing(3, "text", "image"), 3, SourceError("gone"))
+    taken = take(source, raw)
+    assert source.asked == ["models", "count", "image"]
+    assert (taken.counted, len(taken.packs)) == (3, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""`/models/count` against the list, from captures to the mart, in any order."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.captures import Capture
+from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.ledger.ledger import Ledger
+from pipelines.scopes import ALL_MODELS, OPENROUTER, TEXT_MODELS, Scope
+
+SIMULATED = SimulatedCatalogue(seed=4, models=60, days=30)
+MODALITIES = ("all", "text", "image", "embeddings", "text,image")
+
+
+def truth(at: datetime) -> Counter[str]:
+    listed = json.loads(SIMULATED.listing(at, output_modalities="all"))["data"]
+    outputs = Counter(one for model in listed for one in model["architecture"]["output_modalities"])
+    return outputs + Counter(all=len(listed))
+
+
+def counted(at: datetime, modality: str, number: int | bytes) -> Capture:
+    body = number if isinstance(number, bytes) else json.dumps({"data": {"count": number}}).encode()
+    return Capture(Scope.of(OPENROUTER, "models/count", output_modalities=modality), at, body, "live")
+
+
+def listed(at: datetime, scope: Scope = ALL_MODELS) -> Capture:
+    return Capture(scope, at, SIMULATED.listing(at, output_modalities="all" if scope == ALL_MODELS else "text"), "live")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_only_what_disagrees_with_the_list_of_its_hour_is_told(seed: int, tmp_path: Path):
+    """Seen red with the list that was last seen before a count rather than the nearest, however old, and with models
+    counted once for each state that they ever had."""
+    captures, expected = [], []
+    for day in range(0, 24, 2):
+        at = SIMULATED.start + timedelta(days=day)
+        captures.append(listed(at))
+        told = truth(at)
+        # The count's copy at the edge may be older than the list's.
+        late = at + timedelta(minutes=random.Random(day).choice((-40, 0, 1, 59)))
+        for modality in MODALITIES:
+            off = {4: 1, 10: -2}.get(day, 0) if modality in ("all", "image") else 0
+            captures.append(counted(late, modality, told[modality] + off))
+            if off:
+                expected.append((modality, late, told[modality] + off, told[modality], off, at))
+        captures.append(counted(at + timedelta(hours=5), "image", 999))  # no list is near
+    text_only = SIMULATED.start + timedelta(days=25)
+    captures += [listed(text_only, TEXT_MODELS), counted(text_only, "all", 3), counted(text_only, "image", b"<html>")]
+    random.Random(seed).shuffle(captures)
+    with Ledger(tmp_path) as ledger:
+        for start in range(0, len(captures), 40):
+            ledger.load(captures[start : start + 40])
+        found = ledger.rows(
+            "SELECT output_modality, counted_at, counted, listed, difference, list_seen_at "
+            "FROM marts.count_differences ORDER BY ALL"
+        )
+    assert found == sorted(expected)
+    assert len(found) == 4

@@ -39,7 +39,7 @@ def definitions(settings: Settings) -> dg.Definitions:
     )
     feed_job = _job(FEED_JOB, feed.GROUP, "Takes the feed of new models once: asks, stores, derives and publishes.")
     named = list(scopes.named(settings, retry_policy))
-    named_jobs = [_job(one.name, one.asset, _TAKES_ONE) for one in named]
+    named_jobs = [_job(f"take_{one.name}", one.asset, _TAKES_ONE) for one in named]
     timings = [
         *((one, its.timing) for one, its in zip(named_jobs, named, strict=True)),
         (offers_job, settings.configuration.offers),

@@ -30,7 +30,7 @@ _SINCE = "SELECT hours_since_previous FROM catalogue.marts.snapshots WHERE snaps
 
 @dataclass(frozen=True)
 class Named:
-    """A scope or gateway of the file as Dagster sees it; ``name`` is that of its asset and job."""
+    """A scope or gateway of the file as Dagster sees it; ``name`` is that of its asset, and no job may have it."""
 
     name: str
     asset: dg.AssetsDefinition

@@ -56,13 +56,21 @@ scheduled AS (
     JOIN catalogue.core.windows AS w ON w.price_list_no = r.price_list_no
 ),
 
+-- told apart before anything is joined to snapshots: few models have a schedule
+marked AS (
+    SELECT r.*, d.model_no IS NOT NULL AS has_schedule
+    FROM runs AS r
+    LEFT JOIN (SELECT DISTINCT source, model_no FROM scheduled) AS d
+        ON d.source = r.source AND d.model_no = r.model_no
+),
+
 sights AS (
     SELECT r.source, r.model_no, r.price_list_no, r.valid_from AS run_from, r.valid_to AS run_to, s.observed_at
-    FROM runs AS r
+    FROM marked AS r
     JOIN snapshots AS s
         ON s.source = r.source AND s.observed_at >= r.valid_from AND s.observed_at <= r.last_seen_at
         AND (s.lists_every_modality OR s.observed_at >= r.text_listed_from)
-    WHERE EXISTS (SELECT 1 FROM scheduled AS d WHERE d.source = r.source AND d.model_no = r.model_no)
+    WHERE r.has_schedule
 ),
 
 shown AS (
@@ -141,6 +149,6 @@ SELECT
     coalesce(lead(valid_from) OVER (PARTITION BY source, model_no, run_from ORDER BY valid_from), run_to) AS valid_to
 FROM stretches
 UNION ALL
-SELECT r.source, r.model_no, r.price_list_no, '' AS bases_key, r.valid_from, r.last_seen_at, r.valid_to
-FROM runs AS r
-WHERE NOT EXISTS (SELECT 1 FROM scheduled AS d WHERE d.source = r.source AND d.model_no = r.model_no)
+SELECT source, model_no, price_list_no, '' AS bases_key, valid_from, last_seen_at, valid_to
+FROM marked
+WHERE NOT has_schedule

@@ -39,22 +39,23 @@ reach AS (
     GROUP BY source
 ),
 
+period AS (
+    SELECT
+        r.source,
+        greatest(q.first_day, r.first_day) AS first_day,
+        least(r.last_day, coalesce(CAST((q.to_at - INTERVAL '1' MICROSECOND) AT TIME ZONE 'UTC' AS DATE), r.last_day))
+            AS last_day
+    FROM reach AS r
+    CROSS JOIN asked AS q
+),
+
 days AS (
-    SELECT source, day, CAST(day + 1 AS TIMESTAMP) AT TIME ZONE 'UTC' AS ends_at
-    FROM (
-        SELECT
-            r.source,
-            CAST(unnest(generate_series(
-                CAST(greatest(q.first_day, r.first_day) AS TIMESTAMP),
-                CAST(least(
-                    r.last_day,
-                    coalesce(CAST((q.to_at - INTERVAL '1' MICROSECOND) AT TIME ZONE 'UTC' AS DATE), r.last_day)
-                ) AS TIMESTAMP),
-                INTERVAL '1' DAY
-            )) AS DATE) AS day
-        FROM reach AS r
-        CROSS JOIN asked AS q
-    ) AS listed
+    SELECT
+        source,
+        CAST(unnest(generate_series(
+            CAST(first_day AS TIMESTAMP), CAST(last_day AS TIMESTAMP), INTERVAL '1' DAY
+        )) AS DATE) AS day
+    FROM period
 ),
 
 able AS (
@@ -102,13 +103,22 @@ offers AS (
         AND (include_free OR (p.price_usd > 0 AND c.price_usd > 0))
 ),
 
+-- a day's end is the next one's midnight: it holds what began before it and did not end before it
 daily AS (
     SELECT
-        d.source, d.day, o.model_no, o.context_length, o.is_free, o.prompt_usd, o.completion_usd,
-        o.prompt_cost, o.completion_cost, o.blend_cost
-    FROM days AS d
-    JOIN offers AS o
-        ON o.source = d.source AND o.valid_from < d.ends_at AND (o.valid_to IS NULL OR o.valid_to >= d.ends_at)
+        o.source, o.model_no, o.context_length, o.is_free, o.prompt_usd, o.completion_usd,
+        o.prompt_cost, o.completion_cost, o.blend_cost,
+        CAST(unnest(generate_series(
+            CAST(greatest(
+                p.first_day, CAST(o.valid_from AT TIME ZONE 'UTC' AS DATE)
+            ) AS TIMESTAMP),
+            CAST(least(
+                p.last_day, coalesce(CAST(o.valid_to AT TIME ZONE 'UTC' AS DATE) - 1, p.last_day)
+            ) AS TIMESTAMP),
+            INTERVAL '1' DAY
+        )) AS DATE) AS day
+    FROM offers AS o
+    JOIN period AS p ON p.source = o.source
 ),
 
 lowest AS (

@@ -42,10 +42,16 @@ lists AS (
     FROM stretches
 ),
 
+-- asked once, used twice
+grid AS (
+    SELECT *
+    FROM catalogue.core.price_cells
+),
+
 cells AS (
     SELECT l.price_list_no, l.bases_key, c.min_prompt_tokens, c.below_prompt_tokens, c.week_from, c.week_to
     FROM lists AS l
-    JOIN catalogue.core.price_cells AS c ON c.price_list_no = l.price_list_no
+    JOIN grid AS c ON c.price_list_no = l.price_list_no
 ),
 
 bases AS (
@@ -62,7 +68,7 @@ bases AS (
 -- a week of its own, for the rules' clocks
 holding AS (
     SELECT c.price_list_no, c.min_prompt_tokens, c.week_from, r.price_kind, max(r.rule_no) AS rule_no
-    FROM catalogue.core.price_cells AS c
+    FROM grid AS c
     JOIN catalogue.core.price_rules AS r ON r.price_list_no = c.price_list_no
     WHERE
         r.unknown_conditions IS NULL

@@ -35,6 +35,7 @@ BARS = (
 )
 
 _AT = "TIMESTAMPTZ '2026-03-01 00:00:00+00'"
+_BEGINNING = "TIMESTAMPTZ '1970-01-01 00:00:00+00'"
 
 _SAME_ANSWERS: Mapping[str, str] = {
     "price_changes": """
@@ -98,16 +99,20 @@ def hold_against_the_log(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def questions(connection: duckdb.DuckDBPyConnection, at: str = _AT) -> Mapping[str, str]:
-    """By name, the query that reads each mart whole; those that take an instant are asked for ``at``."""
+    """By name, the query that reads each mart whole, all else as it is by default.
+
+    Those that take an instant are asked for ``at``, those that take a beginning for all of history.
+    """
     views = connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE database_name = 'catalogue' AND schema_name = 'marts' ORDER BY 1"
     ).fetchall()
     macros = connection.execute(
-        "SELECT DISTINCT function_name FROM duckdb_functions() "
+        "SELECT DISTINCT function_name, parameters[1] FROM duckdb_functions() "
         "WHERE database_name = 'catalogue' AND schema_name = 'marts' ORDER BY 1"
     ).fetchall()
+    given = {"valid_at": at, "from_at": _BEGINNING, "known_at": ""}
     return {name: f"FROM catalogue.marts.{name}" for (name,) in views} | {
-        f"{name}()": f"FROM catalogue.marts.{name}({at})" for (name,) in macros
+        f"{name}()": f"FROM catalogue.marts.{name}({given[first]})" for name, first in macros
     }
 
 

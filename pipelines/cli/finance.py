@@ -301,8 +301,7 @@ def _show_summary(
         if not found or (dimension == "tag" and not repriced.usage.has("tag")):
             continue
         print_table(title, (dimension, *headers), [(one.value, *row(one)) for one in found[:_SHOWN]])
-        if len(found) > _SHOWN:
-            click.echo(f"and {len(found) - _SHOWN} more: --format csv has all")
+        _say_more(len(found), "--format csv has all")
         click.echo()
     print_table("All", ("", *headers), [("total", *row(one)) for one in totals])
     if as_it_was is not None and totals:
@@ -310,6 +309,11 @@ def _show_summary(
     _show_unknown(repriced)
     for line in _footnotes(repriced, summary, options, digits, rates):
         click.echo(line)
+
+
+def _say_more(number: int, where: str) -> None:
+    if number > _SHOWN:
+        click.echo(f"and {number - _SHOWN:,} more: {where}")
 
 
 def _columns(options: dict[str, Any], digits: int) -> tuple[list[str], Any]:
@@ -322,10 +326,11 @@ def _columns(options: dict[str, Any], digits: int) -> tuple[list[str], Any]:
     def row(one: Total) -> list[str]:
         is_bounded = one.lower_usd != one.upper_usd
         amounts: list[Any] = [one.cost_usd, *((one.lower_usd, one.upper_usd) if is_bounded else (None, None))]
-        if options["compare_billed"]:
-            amounts += [one.billed_usd, one.variance_usd]
-        if options["currency"]:
-            amounts.append(one.converted)
+        billed: list[Any] = [one.billed_usd, one.variance_usd] if options["compare_billed"] else []
+        converted: list[Any] = [one.converted] if options["currency"] else []
+        if not one.priced_count:  # the cost is not known, which is another thing than zero
+            amounts, billed[1:], converted = [None] * 3, [None] * len(billed[1:]), [None] * len(converted)
+        amounts += [*billed, *converted]
         shown = [_amount(amount, digits, options["rounding"]) for amount in amounts]
         if not one.fits:
             shown[0] = "too large for the type"
@@ -351,11 +356,11 @@ def _show_what_if(total: Total, as_it_was: Total, options: dict[str, Any], digit
 
 def _show_unknown(repriced: Repriced) -> None:
     if repriced.unknown_models:
-        print_table(
-            "Names that stand for no model",
-            ("name", "nearest"),
-            [(name, ", ".join(near)) for name, near in sorted(repriced.unknown_models.items())[:_SHOWN]],
-        )
+        named = sorted(repriced.unknown_models.items())
+        click.echo()
+        rows = [(name, ", ".join(near)) for name, near in named[:_SHOWN]]
+        print_table("Names that stand for no model", ("name", "nearest"), rows)
+        _say_more(len(named), "--output has all")
 
 
 def _footnotes(
@@ -373,6 +378,8 @@ def _footnotes(
     )
     known = repriced.known_at.isoformat()
     yield f"Prices as known at {known}; amounts are shown to {digits} digits, rounded {options['rounding']}."
+    if options["compare_billed"] and any(_is_partly_compared(one) for one in summary.of("total")):
+        yield "Billed less cost is of the rows that have both amounts."
     if repriced.bad_count:
         yield f"{count(repriced.bad_count, 'row')} of {repriced.row_count} could not be read and are in no amount."
     if rates and summary.rate_days:
@@ -382,6 +389,12 @@ def _footnotes(
             f"{rates.currency} by {harmless(rates.origin)}: for each UTC day its rate or the last before it, at most "
             f"{count(oldest, 'day')} older; rates of {first} to {last}."
         )
+
+
+def _is_partly_compared(one: Total) -> bool:
+    from pipelines.reports.summaries import less
+
+    return one.billed_usd is not None and less(one.billed_usd, one.cost_usd) != one.variance_usd
 
 
 def _include(convention: str) -> str:
@@ -498,9 +511,11 @@ def _show_impact(found: Impact, start: datetime, end: datetime, options: dict[st
         requests = [f"{one.former_count:,}", f"{one.request_count:,}"]
         return [name, *requests, *(amount(getattr(one, effect)) for effect in _EFFECTS)]
 
-    headers = ("model", ">before", ">requests", *_EFFECTS.values())
+    headers = ("model", ">requests before", ">requests", *_EFFECTS.values())
     shown = [row(one.label, one) for one in found.models[:_SHOWN]]
     print_table(f"From {minute(start)} to {minute(end)} UTC, beside the period before", headers, shown)
+    _say_more(len(found.models), "--format csv has all")
+    click.echo()
     print_table("All", ("", *headers[1:]), [row("total", found.total)])
     from pipelines.reports.summaries import less
 
@@ -509,11 +524,14 @@ def _show_impact(found: Impact, start: datetime, end: datetime, options: dict[st
         f"The month to come at the usage of the last 30 days: ${amount(will)} by the prices of {minute(end)}, "
         f"${amount(was)} by those of {minute(start)}: {_more(amount(less(will, was)))}"
     )
-    _show_expiring(found, amount)
+    if found.expiring:
+        click.echo()
+        _show_expiring(found, amount)
+    click.echo()
     for number, words in (
-        (found.unpriced_count, "have no cost and are in no amount"),
-        (found.without_start_count, f"had no price at {minute(start)}: their own stands in for it"),
-        (found.without_end_count, f"have no price at {minute(end)}: their own stands in for it"),
+        (found.unpriced_count, "without a cost, in no amount"),
+        (found.without_start_count, f"without a price at {minute(start)}, for which their own stands in"),
+        (found.without_end_count, f"without a price at {minute(end)}, for which their own stands in"),
     ):
         if number:
             click.echo(f"{count(number, 'request')} {words}.")

@@ -92,7 +92,7 @@ def _write_records(format_: str, columns: Sequence[str], rows: Iterable[Sequence
 
 def count(number: int, thing: str) -> str:
     """``number`` and its ``thing`` in the singular or plural."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def cell(value: Any) -> str:

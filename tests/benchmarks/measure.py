@@ -34,6 +34,7 @@ class Unit(StrEnum):
     SECONDS = "s"
     BYTES = "B"
     CAPTURES = "captures"
+    REQUESTS = "requests"
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class Peer:
     """A peer at work in its own environment, asked over its stdin. A context manager."""
 
     def __init__(self, at_hand: Environment, name: str, folder: Path) -> None:
-        script = HERE / f"run_{name}.py"
+        script = HERE / f"run_{name.replace('-', '_')}.py"
         self._process = subprocess.Popen(
             [at_hand.bin / "python", script, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder
         )

@@ -103,8 +103,8 @@ def _limit(bar: Bar) -> str:
 
 
 def _amount(value: float, unit: Unit) -> str:
-    if unit is Unit.CAPTURES:
-        return f"{value:g} captures"
+    if unit in (Unit.CAPTURES, Unit.REQUESTS):
+        return f"{value:g} {unit}"
     if unit is Unit.BYTES:
         return _size(value)
     if value < 0.0995:

@@ -25,7 +25,7 @@ BUNDLE = Path(os.environ.get("CATALOGUE_BUNDLE", ROOT.parent / "shared" / "openr
 RESULTS = ROOT / ".benchmarks" / "results.json"
 
 FAMILIES = ("importing", "sizes", "daily", "reading", "processes", "ten_years", "finance")
-PEERS = ("others",)
+PEERS = ("others", "calling")
 BLOCKS = {"benchmarks": FAMILIES, "peers": PEERS}
 """The blocks of the README and the families whose bars each of them shows."""
 

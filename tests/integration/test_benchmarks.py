@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.benchmarks import bundle as archive
-from tests.benchmarks import environments, logs, others, reading
+from tests.benchmarks import calling, environments, logs, others, reading
 from tests.benchmarks.measure import Plan
 
 CAPTURES = 150
@@ -52,7 +52,8 @@ def test_a_peer_that_cannot_be_had_is_reported(bundle: Path, tmp_path: Path, mon
     def refuse(name: str, *_: object) -> None:
         raise environments.NotToBeHadError(f"pip could not install {name} here")
 
-    monkeypatch.setattr(others, "environment", refuse)
-    findings = list(others.measure(Plan(1, tmp_path, bundle, is_small=True)))
-    assert [one.key for one in findings] == [bar.key for bar in others.BARS]
-    assert all("could not install" in one.reason for one in findings)
+    for family in (others, calling):
+        monkeypatch.setattr(family, "environment", refuse)
+        findings = list(family.measure(Plan(1, tmp_path, bundle, is_small=True)))
+        assert [one.key for one in findings] == [bar.key for bar in family.BARS]
+        assert all("could not install" in one.reason for one in findings)

@@ -5,17 +5,24 @@ Belongs here: what only the real archive shows. Does not belong here: what a sim
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import orjson
+import polars as pl
 import pytest
 
 from pipelines.backfill import backfill
 from pipelines.captures import Capture
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
+from pipelines.reports.repricing import reprice
 from pipelines.scopes import TEXT_MODELS
 from pipelines.sources.archives import open_archive
+from tests.bookkeeper import Bookkeeper
 from tests.compare import (
     KEYS,
     UNTOLD_MARTS,
@@ -24,6 +31,7 @@ from tests.compare import (
     assert_same_history,
     published_marts,
 )
+from tests.integration.test_reprice import differences
 from tests.oracle import Answer, tell
 
 pytestmark = [pytest.mark.xdist_group("bundle"), pytest.mark.slow]
@@ -132,6 +140,38 @@ def test_marts_are_what_the_oracle_tells(bundle: Path, marts: Marts) -> None:
     `attribute_changes.sql`, on 1,196 rows."""
     told = tell(Answer(one.observed_at, False, one.body) for one in captures_of(bundle))
     assert_marts_equal(marts, told)
+
+
+def test_requests_cost_what_the_oracle_says(bundle: Path, warehouse: Path) -> None:
+    """Every hundredth model, and those with rules and aliases, over two years and beyond both ends."""
+    listings = [(one.observed_at, orjson.loads(one.body)["data"]) for one in captures_of(bundle)]
+    every = [model for _, models in listings for model in models]
+    chosen = {*sorted({model["id"] for model in every})[::100]}
+    chosen |= {model["id"] for model in every if "overrides" in model["pricing"] or "alias_target" in model}
+    chosen |= {model["alias_target"]["slug"] for model in every if "alias_target" in model}
+    answers = [
+        Answer(at, False, orjson.dumps({"data": [one for one in models if one["id"] in chosen]}), "accept")
+        for at, models in listings
+    ]
+    chance, days = random.Random(5), (listings[-1][0] - listings[0][0]).days
+    rows = [_request(chance, sorted(chosen), listings[0][0] - timedelta(days=3), days + 6) for _ in range(2_000)]
+    found = reprice(pl.DataFrame(rows), warehouse).to_dicts()
+    assert "\n".join(differences(found, rows, Bookkeeper(answers))[:10]) == ""
+    assert {"exact", "changed_within_gap", "not_listed_then"} < {one["confidence"] for one in found}
+
+
+def _request(chance: random.Random, models: list[str], start: datetime, days: int) -> dict[str, Any]:
+    prompt, completion = chance.choice((0, 90, 5_000, 272_000, 272_001, 900_000)), chance.randrange(5_000)
+    return {
+        "time": start + chance.random() * timedelta(days=days),
+        "model": chance.choice(models),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "reasoning_tokens": chance.choice((0, completion // 2)),
+        "cache_read_tokens": chance.choice((0, prompt // 2)),
+        "cache_write_5m_tokens": chance.choice((0, prompt // 4)),
+        "web_searches": chance.choice((0, 0, 0, 2)),
+    }
 
 
 def test_interrupted_import_gives_the_same_history(bundle: Path, marts: Marts, tmp_path: Path) -> None:

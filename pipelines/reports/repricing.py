@@ -148,6 +148,9 @@ def written(path: Path) -> str:
 
 SHOWN_BAD_ROWS = 20
 
+MEMORY_GIB = 4
+"""What a log is priced in, however large it is: what does not fit goes to a temporary file."""
+
 _CODED = ("model", "model_id", "confidence", "assumptions", "nearest_ids")
 
 MOST_NEAREST = 100
@@ -173,11 +176,19 @@ def repriced_by(published: Published, log: Path | pl.DataFrame, question: Questi
     """:func:`repricing` by a published file that is open already."""
     with TemporaryDirectory(prefix="catalogue-") as folder:
         published.run(f"SET temp_directory = {literal(folder)}")
+        _keep_to(published, MEMORY_GIB)
         if isinstance(log, Path):
             usage = open_file(published, log, question.reading(), Path(folder))
         else:
             usage = open_frame(published, log, question.reading())
         yield _reprice(published, usage, question)
+
+
+def _keep_to(published: Published, gib: int) -> None:
+    """Let DuckDB take no more than so much memory, and what it takes by itself if that is less."""
+    number, unit = str(published.ask("SELECT current_setting('memory_limit')").rows[0][0]).split()
+    if unit == "TiB" or (unit == "GiB" and float(number) > gib):
+        published.run(f"SET memory_limit = '{gib}GiB'")
 
 
 def reprice(usage: pl.DataFrame, warehouse: Path, question: Question = Question()) -> pl.DataFrame:

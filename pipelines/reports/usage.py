@@ -284,9 +284,7 @@ def _staged(published: Published, source: str, names: Sequence[str], reading: Re
     numbered = "EXCLUDE (file_row_number) REPLACE (s.file_row_number + 1 AS row_no)"
     if broken:
         shifted = numbered.replace("+ 1 AS", "+ 1 + coalesce(b.broken, 0) AS")
-        joined = (
-            f"{scan} ASOF LEFT JOIN broken_lines AS b ON s.file_row_number >= b.good_before ORDER BY s.file_row_number"
-        )
+        joined = f"{scan} ASOF LEFT JOIN broken_lines AS b ON s.file_row_number >= b.good_before"
         place = workplace / "numbered.parquet"
         published.write_parquet(joined.replace("s.*", f"s.* {shifted}", 1), place)
         published.run(f"CREATE TEMP VIEW usage AS SELECT * FROM read_parquet({literal(str(place))})")

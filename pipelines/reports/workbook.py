@@ -108,6 +108,7 @@ def _write_table(book: Workbook, formats: dict[str, Format], table: Table, rows:
 
 
 def _write_part(sheet: Worksheet, formats: dict[str, Format], table: Table, frame: pl.DataFrame) -> None:
+    widths = 0
     for column, (name, dtype) in enumerate(frame.schema.items()):
         kind = _kind(name, dtype)
         sheet.write_string(0, column, name.replace("_", " "), formats["header"])
@@ -116,14 +117,22 @@ def _write_part(sheet: Worksheet, formats: dict[str, Format], table: Table, fram
         for row, value in enumerate(values, start=1):
             if value is not None:
                 write(row, value)
-        sheet.set_column(column, column, _WIDTHS.get(kind) or _width(name, values))
+        width = _WIDTHS.get(kind) or _width(name, values)
+        sheet.set_column(column, column, width)
+        widths += width
     sheet.write_comment(0, 0, clean(table.meaning), {"x_scale": 3, "y_scale": 1.5, "author": ""})
     sheet.set_row(0, 32)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, max(1, frame.height), max(0, frame.width - 1))
     sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
+    sheet.fit_to_pages(-(-widths // _PAGE), 0)
+    if widths > _PAGE and "model_id" in frame.columns:
+        sheet.repeat_columns(0, frame.columns.index("model_id"))
+
+
+_PAGE = 300
+"""Characters that a printed page is wide and still to be read; a wider table goes on beside it, models repeated."""
 
 
 def _kind(name: str, dtype: pl.DataType) -> str:
@@ -181,8 +190,8 @@ def _write_charts(book: Workbook, sheet: Worksheet, formats: dict[str, Format], 
     """The charts one below the other, from points on a sheet of their own, an empty cell wherever a gap is."""
     data = book.add_worksheet("Chart data")
     sheet.hide_gridlines(2)
-    sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
+    sheet.fit_to_pages(1, 1)  # upright, three charts are a page
+    sheet.print_area(0, 0, 2 + 26 * len(report.charts), 17)
     sheet.write_string(0, 0, "Each price holds until the next point; a gap is a time without captures or listing.")
     sheet.set_column(0, 0, 20)
     column = 0
@@ -213,6 +222,9 @@ def _write_charts(book: Workbook, sheet: Worksheet, formats: dict[str, Format], 
         _lay_out(drawn, report, chart)
         sheet.insert_chart(2 + number * 26, 0, drawn)
     data.freeze_panes(1, 0)
+    data.set_landscape()
+    data.fit_to_pages(1, 0)
+    data.repeat_rows(0)
 
 
 COLOURS = (

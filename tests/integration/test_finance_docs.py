@@ -51,6 +51,7 @@ def test_the_recipe_gives_what_the_command_gives(world, place):
     priced = reprice(usage, place / "warehouse").filter(pl.col("cost_usd").is_not_null())
     assert len(priced) > 1_000
     assert set(priced["confidence"]) == {"exact", "changed_within_gap", "after_last_observation"}
+    assert told["row_no"].is_unique().all()
     costs = {row["row_no"]: row["cost_usd"] for row in priced.to_dicts()}
     assert {row["row_no"]: row["cost_usd"] for row in told.to_dicts()} == costs
     labels = {row["row_no"]: row["confidence"] for row in priced.to_dicts()}

@@ -72,6 +72,29 @@ def test_output_in_the_readme_is_what_the_demo_prints(tmp_path: Path):
     command, *answer = shown_as_output_of("price")
     arguments = command.removeprefix("$ catalogue ").split()
     assert run(*arguments, "--warehouse", "warehouse/demo") == answer
+    query, *examples = examples_of(FINANCE)
+    (usage,) = re.findall(r"```sql\n(.*?)```", FINANCE.partition("usage.sql")[2].partition("| field |")[0], re.DOTALL)
+    assert query == ('sql "$(cat usage.sql)" --format csv --output usage.csv', [])
+    run("sql", usage, "--format", "csv", "--output", "usage.csv", "--warehouse", "warehouse/demo")
+    for command, shown in examples:
+        printed = iter(map(timeless, run(*command.split(), "--warehouse", "warehouse/demo")))
+        # each line, and in this order: where some are left out the page says so
+        missing = [line for line in map(timeless, shown) if line != "…" and line not in printed]
+        assert not missing, command
+
+
+FINANCE = (ROOT / "docs" / "finance.md").read_text(encoding="utf-8")
+
+
+def examples_of(page: str) -> list[tuple[str, list[str]]]:
+    """The commands of a page, each with the output that it shows."""
+    found = re.findall(r"```console\n\$ catalogue ([^\n]*)\n```\n(?:\n```text\n(.*?)\n```)?", page, re.DOTALL)
+    return [(command, shown.splitlines()) for command, shown in found]
+
+
+def timeless(line: str) -> str:
+    """Without the moment at which prices are known."""
+    return re.sub(r"known at \S+;", "known at …;", line)
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))

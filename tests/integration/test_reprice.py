@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -20,7 +22,8 @@ from pipelines.ledger.published import Published
 from pipelines.reports import repricing as subject
 from pipelines.reports.repricing import CONFIDENCE, NOT_UNDERSTOOD, Conventions, Question, reprice, repriced_by
 from tests.bookkeeper import KIND_OF, Bookkeeper
-from tests.ledgers import World
+from tests.ledgers import START, World
+from tests.oracle import Answer
 from tests.property.small import warehouse_of
 
 Row = dict[str, Any]
@@ -142,3 +145,30 @@ def test_the_nearest_ids_of_the_first_unknown_names_are_told(world, warehouse, m
     known = world.log(1)[0]
     found = reprice(pl.DataFrame([{**known, "model": known["model"] + end} for end in ("y", "x", "z")]), warehouse)
     assert [one is not None for one in found["nearest_ids"]] == [False, True, False]
+
+
+SILENT = {"prompt": "0.000001", "completion": "0.000002"}
+ASSUMED = {
+    "input_cache_read": "cache_read_tokens",
+    "input_cache_write": "cache_write_5m_tokens",
+    "input_cache_write_1h": "cache_write_1h_tokens",
+    "internal_reasoning": "reasoning_tokens",
+}
+
+
+def test_nothing_is_assumed_where_the_list_says_that_a_price_is_dynamic():
+    """A list that says "-1" is not silent. Red with each of the four assumptions made all the same."""
+    prices = {"a/silent": SILENT, **{f"a/{kind}": {**SILENT, kind: "-1"} for kind in ASSUMED}}
+    models = [{"id": name, "name": name, "pricing": pricing} for name, pricing in prices.items()]
+    bodies = [Answer(START + timedelta(days=day), True, orjson.dumps({"data": models})) for day in (0, 1)]
+    used = {"prompt_tokens": 100, "completion_tokens": 100}
+    rows = [
+        {"time": START + timedelta(hours=1), "model": model, **used, **dict.fromkeys(ASSUMED.values(), 0), count: 10}
+        for kind, count in ASSUMED.items()
+        for model in ("a/silent", f"a/{kind}")
+    ]
+    with warehouse_of([bodies]) as ledger:
+        ledger.publish()
+        found = reprice(pl.DataFrame(rows), ledger.warehouse)
+    assert found["confidence"].to_list() == ["exact", "dynamic"] * 4
+    assert [cost is None for cost in found["cost_usd"]] == [False, True] * 4

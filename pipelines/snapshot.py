@@ -16,7 +16,7 @@ from pipelines.captures import Capture, RawStore
 from pipelines.errors import SourceError
 from pipelines.flatten import Frames, flatten
 from pipelines.scopes import Scope
-from pipelines.sources.openrouter import parse_count
+from pipelines.sources.openrouter import OUTPUT_MODALITIES, parse_count
 
 
 class Catalogue(Protocol):
@@ -48,7 +48,7 @@ class Taken:
 
 def take(source: Catalogue, raw: RawStore) -> Taken:
     """Ask for all models, for their count, and for that of each output modality; each answer is stored before anything
-    looks at it.
+    looks at it. A modality that is not documented is not asked for: the API might refuse it.
 
     A count is cached apart from the list: where they disagree it is asked once more. One that fails ends the counting.
     """
@@ -70,9 +70,10 @@ def take(source: Catalogue, raw: RawStore) -> Taken:
 
 
 def _by_output_modality(frames: Frames) -> dict[str, int]:
-    """How many models of a single listing put out each modality, by its name."""
+    """How many models of a single listing put out each documented modality, by its name."""
     told = frames.models.select(pl.col("output_modalities").list.unique()).explode("output_modalities").drop_nulls()
-    return dict(sorted(told.group_by("output_modalities").len().rows()))
+    known = told.filter(pl.col("output_modalities").is_in(OUTPUT_MODALITIES))
+    return dict(sorted(known.group_by("output_modalities").len().rows()))
 
 
 def _counts(source: Catalogue, modalities: Sequence[str]) -> dict[str, Capture]:

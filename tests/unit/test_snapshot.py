@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.captures import Capture, RawStore
+from pipelines.demo.server import CatalogueServer
 from pipelines.errors import SourceError
 from pipelines.scopes import ALL_MODELS, ALL_MODELS_COUNT, OPENROUTER, Scope
 from pipelines.snapshot import take
+from pipelines.sources.openrouter import OpenRouter
 
 NOW = datetime(2026, 8, 5, tzinfo=UTC)
 
@@ -77,6 +79,32 @@ def test_each_output_modality_is_counted_and_only_what_disagrees_again(raw):
     first, again = (raw.read(pack) for pack in taken.packs[1:])
     assert [one.scope.counts for one in first] == ["all", "image", "text"]
     assert [one.scope.counts for one in again] == ["image"]
+
+
+def test_an_output_modality_that_no_document_names_is_not_counted(tmp_path):
+    """The client refuses to ask for it, which once cost the whole snapshot."""
+    listed = listing(1, "text", "3d", "a,b", "\x1b[31m", "")
+    with CatalogueServer(Listed(listed), now=NOW) as server, OpenRouter(server.base_url, clock=server.clock) as source:
+        taken = take(source, RawStore(tmp_path / "raw"))
+        assert [(one.path, one.query) for one in server.requests] == [
+            ("/api/v1/models", {"output_modalities": "all"}),
+            ("/api/v1/models/count", {"output_modalities": "all"}),
+            ("/api/v1/models/count", {}),
+        ]
+    assert (taken.listed, taken.counts_agree) == (1, True)
+
+
+class Listed:
+    """A catalogue that lists the same at any time."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    def listing(self, at: datetime, *, output_modalities: str) -> bytes:
+        return self.body
+
+    def count(self, at: datetime, *, output_modalities: str) -> int:
+        return 1
 
 
 def test_counting_ends_where_a_count_cannot_be_had(raw):

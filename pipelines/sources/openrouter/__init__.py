@@ -42,12 +42,13 @@ from pipelines.sources.openrouter.client import (
     default_user_agent,
     listing_scope,
 )
-from pipelines.sources.openrouter.query import ModelsQuery, Region, Sort
+from pipelines.sources.openrouter.query import OUTPUT_MODALITIES, ModelsQuery, Region, Sort
 
 __all__ = [
     "BASE_URL",
     "EU_BASE_URL",
     "KEY_VARIABLE",
+    "OUTPUT_MODALITIES",
     "BadRequestError",
     "Endpoint",
     "Endpoints",

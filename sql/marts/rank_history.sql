@@ -22,10 +22,10 @@ WITH moments AS (
     FROM catalogue.core.rank_intervals
     WHERE known_to IS NULL
     UNION ALL
-    -- what holds at one moment is a week later what held a week before
+    -- what holds at one moment is a week later what held a week before; in hours, for a day has 23 where clocks are changed
     SELECT
         source, facet, model_no, NULL, NULL, NULL, NULL,
-        valid_from + INTERVAL '7' DAY, FALSE, rank, coalesce(valid_to, TIMESTAMPTZ '9999-01-01 00:00:00+00') + INTERVAL '7' DAY
+        valid_from + INTERVAL '168' HOUR, FALSE, rank, coalesce(valid_to, TIMESTAMPTZ '9999-01-01 00:00:00+00') + INTERVAL '168' HOUR
     FROM catalogue.core.rank_intervals
     WHERE known_to IS NULL
 ),

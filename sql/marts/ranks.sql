@@ -33,8 +33,9 @@ held AS (
         END) AS previous_rank,
         max(CASE
             WHEN
-                i.valid_from <= e.observed_at - INTERVAL '7' DAY
-                AND (i.valid_to IS NULL OR i.valid_to > e.observed_at - INTERVAL '7' DAY)
+                -- in hours, for a day has 23 where clocks are changed
+                i.valid_from <= e.observed_at - INTERVAL '168' HOUR
+                AND (i.valid_to IS NULL OR i.valid_to > e.observed_at - INTERVAL '168' HOUR)
                 THEN i.rank
         END) AS week_before_rank
     FROM catalogue.core.rank_intervals AS i

@@ -219,3 +219,21 @@ def test_what_was_known_of_facets_stays_and_can_be_built_anew(crowd: Crowd) -> N
         with Published(ledger.warehouse, known_at) as published:
             assert {mart: in_order(published.ask(f"SELECT * FROM marts.{mart}").rows) for mart in MARTS} == then
         assert verify(ledger).findings == ()
+
+
+def test_a_week_has_as_many_hours_wherever_one_asks() -> None:
+    """Red while a week was seven days of the reader's time zone, of which one has 23 hours where clocks are changed."""
+    then, now = datetime(2026, 3, 26, 12, 30, tzinfo=UTC), datetime(2026, 4, 2, 12, 15, tzinfo=UTC)
+    order = ["a/one", "a/two"]
+    scope = FACETS["category=programming"]
+    told = {then: order, then + timedelta(hours=12): order[::-1], then - WEEK: order[::-1], now: order}
+    bodies = {at: json.dumps({"data": [{"id": one, "pricing": {}} for one in ids]}) for at, ids in told.items()}
+    with empty_warehouse() as ledger:
+        ledger.load([Capture(scope, at, body.encode(), "small") for at, body in bodies.items()])
+        ledger.publish()
+        found = {}
+        for zone in ("UTC", "Europe/Berlin", "America/New_York"):
+            with Published(ledger.warehouse) as published:
+                published.run(f"SET TimeZone = '{zone}'")
+                found[zone] = [in_order(published.ask(f"SELECT * FROM marts.{one}").rows) for one in MARTS]
+    assert found["UTC"] == found["Europe/Berlin"] == found["America/New_York"]

@@ -106,12 +106,12 @@ def mart_check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def counts_check_result(rows: Rows, source: str, since: datetime) -> dg.AssetCheckResult:
-    """Warns of the counts since then that disagree with the list."""
+def counts_check_result(rows: Rows, source: str, listed_at: datetime) -> dg.AssetCheckResult:
+    """Warns of counts that disagree with the list of that moment; a cached one may be older than the list."""
     found = rows(
         "SELECT output_modality, counted, listed, counted_at FROM catalogue.marts.count_differences "
-        "WHERE source = ? AND counted_at >= ? AND output_modality <> 'all' ORDER BY ALL",
-        [source, since],
+        "WHERE source = ? AND list_seen_at = ? AND output_modality <> 'all' ORDER BY ALL",
+        [source, listed_at],
     )
     columns = ("output_modality", "counted", "listed", "counted_at")
     told = ", ".join(f"{counted} with output {modality} (listed {listed})" for modality, counted, listed, _ in found)

@@ -1,5 +1,5 @@
 /*
-meaning: Counts that disagree with the list. `/models/count` is cached apart from it, so for a while each may be right. A count is held against the snapshot of all modalities that is nearest in time, if it is within an hour.
+meaning: Counts that disagree with the list. `/models/count` is cached apart from it, so for a while each may be right. A count is held against the snapshot of all modalities that is nearest in time, if it is within an hour; of several that are held against one snapshot the last is believed.
 grain: a count of the models with an output modality that is not as many as were listed
 reads: core.accepted, core.counts, core.state_intervals, core.states
 columns:
@@ -39,13 +39,23 @@ nearest AS (
     WHERE seen_at IS NULL
 ),
 
-counts AS (
-    SELECT DISTINCT c.source, c.output_modality, c.observed_at AS counted_at, c.counted, n.list_seen_at
+held AS (
+    SELECT
+        c.source, c.output_modality, c.observed_at AS counted_at, c.counted, n.list_seen_at,
+        row_number() OVER (
+            PARTITION BY c.source, c.output_modality, n.list_seen_at ORDER BY c.observed_at DESC, c.counted DESC
+        ) AS age
     FROM catalogue.core.counts AS c
     JOIN nearest AS n ON n.source = c.source AND n.moment = c.observed_at
     WHERE
         c.counted IS NOT NULL AND NOT contains(c.output_modality, ',')
         AND n.list_seen_at BETWEEN c.observed_at - INTERVAL '1' HOUR AND c.observed_at + INTERVAL '1' HOUR
+),
+
+counts AS (
+    SELECT source, output_modality, counted_at, counted, list_seen_at
+    FROM held
+    WHERE age = 1
 ),
 
 listed AS (

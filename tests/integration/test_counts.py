@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.captures import Capture
+from pipelines.defs.checks import counts_check_result
 from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, OPENROUTER, TEXT_MODELS, Scope
@@ -63,3 +64,24 @@ def test_only_what_disagrees_with_the_list_of_its_hour_is_told(seed: int, tmp_pa
         )
     assert found == sorted(expected)
     assert len(found) == 4
+
+
+def test_of_counts_held_against_one_list_the_last_is_believed(tmp_path: Path):
+    """One that disagrees is asked once more. Seen red with every count told, and with those alone that are later than
+    the list warned of."""
+    at, minute = SIMULATED.start, timedelta(minutes=1)
+    text, image = (truth(at)[one] for one in ("text", "image"))
+    captures = [
+        listed(at),
+        counted(at + minute, "text", text + 1),
+        counted(at + 2 * minute, "text", text),
+        counted(at - 2 * minute, "image", image),
+        counted(at - minute, "image", image + 1),  # from a cache that is older than the list
+    ]
+    with Ledger(tmp_path) as ledger:
+        ledger.load(captures)
+        found = ledger.rows("SELECT output_modality, counted_at FROM marts.count_differences")
+        checked = counts_check_result(ledger.rows, OPENROUTER, at)
+    assert found == [("image", at - minute)]
+    assert not checked.passed
+    assert checked.description == f"/models/count says {image + 1} with output image (listed {image})"

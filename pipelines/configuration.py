@@ -33,6 +33,12 @@ AFTER_THE_CATALOGUE = "35 0 * * *"
 """When a scope or a gateway is captured that says nothing else: half an hour after the catalogue's own default."""
 
 _MOST_BYTES = 64 * 1024
+_MOST_CHARACTERS = 1000
+_MOST_LINES = 100
+"""Of a line and of a statement: reading takes the square of either."""
+
+_DEEPEST = 10
+"""Keys that lead to anything; what is meant has three."""
 
 Place = tuple[str, ...]
 """The keys that lead to a value."""
@@ -91,11 +97,18 @@ def find(environment: Mapping[str, str] = os.environ) -> Configuration:
     """
     named = environment.get(FILE_VARIABLE, "").strip()
     if named:
-        if not Path(named).is_file():
-            raise UsageError(f"{FILE_VARIABLE} is {named!r}, and there is no such file")
+        if not _is_file(Path(named)):
+            raise UsageError(f"{FILE_VARIABLE} is {clean(named)!r}, and there is no such file")
         return read(Path(named))
     path = Path(FILE)
-    return read(path) if path.is_file() else NO_FILE
+    return read(path) if _is_file(path) else NO_FILE
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long, or a folder that may not be entered
+        return False
 
 
 def read(path: Path) -> Configuration:
@@ -105,7 +118,8 @@ def read(path: Path) -> Configuration:
     :class:`CatalogueError` if it cannot be read.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except OSError as problem:
         raise CatalogueError(f"{path} cannot be read: {problem.strerror}") from None
     text = ""
@@ -139,6 +153,9 @@ def _decoded(data: bytes) -> str:
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    long = next((number for number, line in enumerate(text.split("\n"), 1) if len(line) > _MOST_CHARACTERS), None)
+    if long is not None:
+        raise _RefusedError(long, f"the line is longer than {_MOST_CHARACTERS} characters")
     try:
         return tomllib.loads(f"{text}\n")
     except RecursionError:
@@ -156,7 +173,8 @@ def _parsed(text: str) -> dict[str, Any]:
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
     """The statements of ``text``, each with the number of its first line and what it says alone.
 
-    A statement ends with the first line with which it is whole; the last says None if it never is.
+    A statement ends with the first line with which it is whole. One that never is, or not within a hundred lines, says
+    None, and is the last.
     """
     statement, begins = "", 1
     for number, line in enumerate(text.split("\n"), 1):
@@ -166,7 +184,9 @@ def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any] | None]]:
         try:
             said = tomllib.loads(statement)
         except (ValueError, RecursionError):
-            continue
+            if number - begins < _MOST_LINES:
+                continue
+            break
         yield begins, statement, said
         statement = ""
     if statement:
@@ -181,15 +201,18 @@ def _unfinished(text: str) -> int:
 def _line_of(text: str, place: Place) -> int:
     """The first line that has to do with what stands at ``place``."""
     table: Place = ()
+    line = 1
     for line, statement, said in _statements(text):
-        found = list(_places(said or {}))
+        if said is None:
+            break
+        found = list(_places(said))
         if statement.lstrip().startswith("["):
             table = found[-1]
         else:
             found = [(*table, *one) for one in found]
         if any(one[: len(place)] == place for one in found):
             return line
-    return 1
+    return line
 
 
 def _places(said: Mapping[str, Any], above: Place = ()) -> Iterator[Place]:
@@ -287,12 +310,16 @@ def _refuse_doubles(configuration: Configuration) -> None:
 
 
 _SECRET = re.compile(r"token|key|passw|secret|credential|authorization|bearer", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"\bsk-[\w-]{8}|^\s*bearer\s", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"\bsk-[\w-]{8}|^\s*bearer\s|//[^/@\s]*@", re.IGNORECASE)
 
 
 def _refuse_secrets(document: Mapping[str, Any], above: Place = ()) -> None:
     for key, value in document.items():
         place = (*above, key)
+        if len(place) > _DEEPEST:
+            raise _RefusedError(place, "this is nested too deeply")
+        if _SECRET_VALUE.search(key):
+            _refuse_secret(place)
         is_name = len(above) == 1 and isinstance(value, dict)
         if _SECRET.search(key) and key != "token_variable" and not is_name:
             raise _RefusedError(
@@ -302,7 +329,11 @@ def _refuse_secrets(document: Mapping[str, Any], above: Place = ()) -> None:
             if isinstance(one, dict):
                 _refuse_secrets(one, place)
             elif isinstance(one, str) and _SECRET_VALUE.search(one):
-                raise _RefusedError(place, f"this looks like a secret, and no secret may stand here: {_hint(above)}")
+                _refuse_secret(place)
+
+
+def _refuse_secret(place: Place) -> NoReturn:
+    raise _RefusedError(place, f"this looks like a secret, and no secret may stand here: {_hint(place[:-1])}")
 
 
 def _hint(above: Place) -> str:

@@ -96,8 +96,13 @@ REFUSED: dict[str, tuple[str | bytes, int, str]] = {
     "an open text": ("a = 1\nb = 'x\n", 2, "this is no TOML: "),
     "an open array": ("[scopes]\n\na = [\n 1,\n 2,\n", 3, "this is no TOML: "),
     "an open text of many lines": (f'{SCOPE}b = """\nschedule = 1\n\n', 3, "this is no TOML: "),
-    "deep nesting": ("\na = " + "[" * 20_000 + "]" * 20_000, 2, "nested too deeply"),
-    "a large number": ("\n# x\na = " + "1" * 5_000, 3, "cannot be read"),
+    "deep nesting": ("\na = " + "[" * 990, 2, "nested too deeply"),
+    "a long line": ("\n# x\na = " + "1" * 5_000, 3, "longer than 1000 characters"),
+    "many keys in one": (f"{SCOPE}a{'.a' * 400} = 1", 3, "nested too deeply"),
+    "keys in a table of many keys": (f"[a{'.a' * 450}]\nb{'.b' * 450} = 1", 1, "nested too deeply"),
+    "a text that never ends": (f"{SCOPE}a = '''" + "\n" * 60_000, 3, "no TOML"),
+    "a list that never ends": (f"{SCOPE}a = [" + "\n1," * 15_000, 3, "no TOML"),
+    "a long list": (f"{SCOPE}a = [" + "\n1," * 15_000 + "]\n", 3, "no such key as 'a'"),
     "no UTF-8": (b"# one\n# tw\xf6\n", 2, "not written in UTF-8"),
     "too long": ("#" * 70_000, 1, "larger than 64 KiB"),
     "a table twice": (f"{SCOPE}\n[scopes.b]\nask='models'\n[scopes.a]\n", 6, "given before"),
@@ -133,7 +138,7 @@ REFUSED: dict[str, tuple[str | bytes, int, str]] = {
     "a gateway without an address": (f"{SCOPE}[gateways.gateway]", 3, "does not say where it is"),
     "an address that is none": ("[gateways.gateway]\nurl = 'gateway'", 2, "no web address"),
     "an address in the open": ("[gateways.gateway]\nurl = 'http://a.example'", 2, "over https only"),
-    "an address with a name": ("[gateways.gateway]\nurl = 'https://me:pw-123@a.example'", 2, "no user name"),
+    "an address with a name": ("[gateways.gateway]\nurl = 'https://me:pw-123@a.example'", 2, "looks like a secret"),
     "OpenRouter as a gateway": ("[gateways.openrouter]\nurl = 'https://a.example'", 1, "not that of another source"),
     "a gateway without a variable": ("[gateways.b]\nurl = 'https://a.example'", 1, "does not say where its token is"),
     "a token for its variable": (f"{GATEWAY}token_variable = 'pw-123'", 3, "and not the token"),
@@ -141,6 +146,10 @@ REFUSED: dict[str, tuple[str | bytes, int, str]] = {
     "a key": ("api_key = 'pw-123'", 1, "api_key looks like a secret, and no secret may stand here: set OPENROUTER"),
     "a password deep down": (f"{SCOPE}x = [1, {{y = {{password = 'pw-123'}}}}]", 3, "looks like a secret"),
     "a key in a question": ("[scopes.a]\nask = 'models/user?k=sk-or-v1-pw-123'", 2, "looks like a secret"),
+    "a name in a question": ("[scopes.a]\nask = 'https://me:pw-123@a.example/models'", 2, "looks like a secret"),
+    "a secret for a key": (f"{SCOPE}sk-or-v1-pw-123 = 1", 3, "looks like a secret"),
+    "a header for a key": (f"{GATEWAY}'Bearer pw-123' = 1", 3, "looks like a secret"),
+    "a secret for a name": ("\n[gateways.sk-or-v1-pw-123]\nurl = 'https://a.example'", 2, "looks like a secret"),
     "a header": (f"{GATEWAY}header = 'Bearer pw-123'", 3, "looks like a secret"),
 }  # fmt: skip
 
@@ -183,6 +192,8 @@ def test_the_file_is_found_where_one_says_or_where_one_works(tmp_path, monkeypat
     assert find(named).path == other
     with pytest.raises(UsageError, match=r"CATALOGUE_CONFIG is 'nowhere\.toml', and there is no such file"):
         find({"CATALOGUE_CONFIG": "nowhere.toml"})
+    with pytest.raises(UsageError, match="there is no such file"):
+        find({"CATALOGUE_CONFIG": "a" * 5_000})
     with pytest.raises(CatalogueError, match="cannot be read"):
         read(tmp_path)
 

@@ -142,8 +142,8 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
         raise CatalogueError(
             f"this warehouse has schema {stored}, and this program knows schemas up to {version}: update it"
         )
-    fingerprint = _fingerprint()
-    if built == fingerprint:
+    wanted = fingerprint()
+    if built == wanted:
         return
     connection.execute("BEGIN")
     connection.execute("USE catalogue")
@@ -151,7 +151,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(tables)
     _build_views(connection)
     connection.execute("DELETE FROM catalogue.main.schema_version")
-    connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [version, fingerprint])
+    connection.execute("INSERT INTO catalogue.main.schema_version VALUES (?, ?)", [version, wanted])
     connection.execute("COMMIT")
 
 
@@ -161,7 +161,7 @@ def is_of_this_program(connection: duckdb.DuckDBPyConnection) -> bool:
         found = rows(connection, "SELECT version, views FROM catalogue.main.schema_version")
     except duckdb.Error:
         return False
-    return found == [(_tables()[0], _fingerprint())]
+    return found == [(_tables()[0], fingerprint())]
 
 
 def _tables() -> tuple[int, str]:
@@ -170,7 +170,8 @@ def _tables() -> tuple[int, str]:
     return int(text.splitlines()[0].removeprefix("-- version:")), text
 
 
-def _fingerprint() -> str:
+@cache
+def fingerprint() -> str:
     """Changes when the definition of any view does."""
     return hashlib.sha256("\0".join(definition(view) for view in views()).encode()).hexdigest()
 

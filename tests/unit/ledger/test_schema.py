@@ -234,7 +234,7 @@ def own_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for cached in (schema.derivations, schema.views, schema.marts, schema.checks):
+    for cached in (schema.derivations, schema.views, schema.marts, schema.checks, schema.fingerprint):
         cached.cache_clear()
 
 

@@ -108,7 +108,11 @@ def _show(answer: Answer, format_: str, title: str, row: _Row) -> None:
         print_records(format_, answer.columns, answer.rows)
         return
     headers, cells = row
-    print_table(title, headers, [cells(one) for one in answer.records()])
+    records = answer.records()
+    if len({one["source"] for one in records}) > 1 and "source" not in headers:
+        print_table(title, ("source", *headers), [(one["source"], *cells(one)) for one in records])
+    else:
+        print_table(title, headers, [cells(one) for one in records])
 
 
 _FACETS = """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.captures import Capture
 from pipelines.demo import questions
 from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.demo.server import CatalogueServer
@@ -144,6 +145,18 @@ def test_wrong_questions_are_one_sentence(warehouse, arguments, code, says):
     told = _run(*arguments, warehouse=warehouse)
     assert (told.returncode, told.stdout, told.stderr.count("\n")) == (code, "", 1)
     assert says in told.stderr
+
+
+def test_two_sources_are_told_apart(tmp_path):
+    body = json.dumps({"data": [{"id": "a/one", "pricing": {}}]}).encode()
+    with Ledger(tmp_path) as ledger:
+        for source in ("openrouter", "openrouter-eu"):
+            ledger.load([Capture(Scope.parse(f"{source}/models?category=programming"), MOMENTS[0], body, "live")])
+        ledger.publish()
+    for command in (("ranks",), ("facets", "category=programming")):
+        header, *rows = _run(*command, warehouse=tmp_path).stdout.splitlines()[1:]
+        assert header.startswith("source")
+        assert [row.split()[0] for row in rows] == ["openrouter", "openrouter-eu"]
 
 
 def test_a_warehouse_without_facets_says_how_to_take_one(tmp_path):

@@ -99,7 +99,9 @@ class OpenRouter:
         if is_eu and base_url is not None:
             raise UsageError("The EU host has a base URL of its own: give one or the other.")
         self._base_url = checked_base_url((EU_BASE_URL if is_eu else BASE_URL) if base_url is None else base_url)
-        self._source = OPENROUTER_EU if is_eu else OPENROUTER
+        # It lists fewer models, so under OpenRouter's own name it would take the others out of the history.
+        is_there = urlsplit(self._base_url).hostname == urlsplit(EU_BASE_URL).hostname
+        self._source = OPENROUTER_EU if is_there else OPENROUTER
         self._key = _header_value(KEY_VARIABLE, key or environment.get(KEY_VARIABLE, ""))
         introduction = {
             "http-referer": _header_value(REFERER_VARIABLE, http_referer or environment.get(REFERER_VARIABLE, "")),

@@ -201,6 +201,8 @@ def test_the_eu_host_is_a_source_of_its_own():
         scope = api._scope("models", {"output_modalities": "all"})
         assert api._url(scope) == "https://eu.openrouter.ai/api/v1/models?output_modalities=all"
     assert scope.source == "openrouter-eu"
+    with OpenRouter("https://EU.openrouter.ai/api/v1/", environment={}) as api:
+        assert api._scope("models", {}).source == "openrouter-eu"
     with pytest.raises(UsageError, match="EU host"):
         OpenRouter("http://127.0.0.1/api/v1", is_eu=True)
 

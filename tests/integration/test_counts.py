@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from datetime import datetime, timedelta
@@ -13,8 +14,11 @@ import pytest
 from pipelines.captures import Capture
 from pipelines.defs.checks import counts_check_result
 from pipelines.demo.catalogue import SimulatedCatalogue
+from pipelines.demo.misbehaviour import Misbehaviour
+from pipelines.demo.server import CatalogueServer
 from pipelines.ledger.ledger import Ledger
 from pipelines.scopes import ALL_MODELS, OPENROUTER, TEXT_MODELS, Scope
+from tests import processes
 
 SIMULATED = SimulatedCatalogue(seed=4, models=60, days=30)
 MODALITIES = ("all", "text", "image", "embeddings", "text,image")
@@ -85,3 +89,17 @@ def test_of_counts_held_against_one_list_the_last_is_believed(tmp_path: Path):
     assert found == [("image", at - minute)]
     assert not checked.passed
     assert checked.description == f"/models/count says {image + 1} with output image (listed {image})"
+
+
+def test_a_count_that_disagrees_goes_from_the_terminal_to_the_mart(tmp_path: Path):
+    at = SIMULATED.start + timedelta(days=3)
+    with CatalogueServer(SIMULATED, now=at) as server:
+        server.misbehave(Misbehaviour.WRONG_COUNT, times=100)
+        environment = {**os.environ, "CATALOGUE_WAREHOUSE": str(tmp_path), "CATALOGUE_BASE_URL": server.base_url}
+        taken = processes.catalogue("snapshot", env=environment)
+        query = "SELECT output_modality, counted, listed FROM marts.count_differences"
+        asked = processes.catalogue("sql", query, "--format", "json", env=environment)
+    assert (taken.returncode, asked.returncode) == (0, 0), (taken, asked)
+    assert "/models/count says" in taken.stderr
+    told = {one["output_modality"]: (one["counted"], one["listed"]) for one in json.loads(asked.stdout)}
+    assert told == {modality: (number + 7, number) for modality, number in truth(at).items()}

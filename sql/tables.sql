@@ -1,4 +1,4 @@
--- version: 11
+-- version: 12
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -254,19 +254,12 @@ CREATE TABLE core.attribute_changes (
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
 );
 
--- A stretch in which every snapshot of a facet has a model. last_seen_at is null while it lasts. is_left_censored: it
--- begins with the first snapshot of the facet.
-CREATE TABLE core.facet_spells (
-    source VARCHAR NOT NULL, facet VARCHAR NOT NULL, model_no INTEGER NOT NULL, valid_from TIMESTAMPTZ NOT NULL,
-    valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,
+-- A stretch in which every snapshot of a facet has a model: anywhere where rank is null, else in that place of a
+-- ranking, from 1. last_seen_at is null while it lasts. is_left_censored: it begins with the facet's first snapshot.
+CREATE TABLE core.facet_intervals (
+    source VARCHAR NOT NULL, facet VARCHAR NOT NULL, model_no INTEGER NOT NULL, rank INTEGER,
+    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
-);
-
--- A stretch in which a model has one place in a ranking, from 1.
-CREATE TABLE core.rank_intervals (
-    source VARCHAR NOT NULL, facet VARCHAR NOT NULL, model_no INTEGER NOT NULL, rank INTEGER NOT NULL,
-    valid_from TIMESTAMPTZ NOT NULL, valid_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, known_from TIMESTAMPTZ NOT NULL,
-    known_to TIMESTAMPTZ
 );
 
 -- A stretch in which every answer to one question gives one list. last_seen_at is null while it lasts. is_first: it

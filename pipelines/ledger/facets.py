@@ -62,25 +62,32 @@ GROUP BY t.source, t.facet, t.since
 
 _SIGHTS = """
 CREATE OR REPLACE TEMP TABLE affected_facets AS
-SELECT
-    s.source, s.facet, s.is_ranking, s.place, s.observed_at, s.next_at, unnest(l.model_nos) AS model_no,
-    CAST(generate_subscripts(l.model_nos, 1) AS INTEGER) AS rank
-FROM (
+WITH seen AS (
     SELECT
-        e.*,
-        row_number() OVER (PARTITION BY e.source, e.facet ORDER BY e.observed_at) AS place,
-        lead(e.observed_at) OVER (PARTITION BY e.source, e.facet ORDER BY e.observed_at) AS next_at
-    FROM catalogue.core.facet_snapshots AS e
-    JOIN altered_facets AS t ON t.source = e.source AND t.facet = e.facet
-    WHERE e.observed_at >= coalesce(t.anchor, t.since)
-) AS s
-JOIN catalogue.core.facet_lists AS l ON l.facet_list_no = s.facet_list_no
+        s.source, s.facet, s.is_ranking, s.place, s.observed_at, s.next_at, unnest(l.model_nos) AS model_no,
+        CAST(generate_subscripts(l.model_nos, 1) AS INTEGER) AS rank
+    FROM (
+        SELECT
+            e.*,
+            row_number() OVER (PARTITION BY e.source, e.facet ORDER BY e.observed_at) AS place,
+            lead(e.observed_at) OVER (PARTITION BY e.source, e.facet ORDER BY e.observed_at) AS next_at
+        FROM catalogue.core.facet_snapshots AS e
+        JOIN altered_facets AS t ON t.source = e.source AND t.facet = e.facet
+        WHERE e.observed_at >= coalesce(t.anchor, t.since)
+    ) AS s
+    JOIN catalogue.core.facet_lists AS l ON l.facet_list_no = s.facet_list_no
+)
+
+SELECT source, facet, place, observed_at, next_at, model_no, CAST(NULL AS INTEGER) AS rank FROM seen
+UNION ALL
+SELECT source, facet, place, observed_at, next_at, model_no, rank FROM seen WHERE is_ranking
 """
+"""Each sight of a model in a facet, and of a ranking another that tells its place."""
 
 _FORMER = """
-CREATE OR REPLACE TEMP TABLE former_{name} AS
+CREATE OR REPLACE TEMP TABLE former_facet_intervals AS
 SELECT i.rowid AS row_no, i.*
-FROM catalogue.core.{name} AS i
+FROM catalogue.core.facet_intervals AS i
 JOIN altered_facets AS t ON t.source = i.source AND t.facet = i.facet
 WHERE i.known_to IS NULL AND (t.anchor IS NULL OR i.valid_to IS NULL OR i.valid_to > t.anchor)
 """
@@ -134,9 +141,7 @@ def derive_facets(connection: duckdb.DuckDBPyConnection) -> None:
 
     Runs within the caller's transaction and after the verdicts.
     """
-    for statement in (_ALTERED, _SIGHTS):
+    for statement in (_ALTERED, _SIGHTS, _FORMER):
         connection.execute(statement)
-    for name in ("facet_spells", "rank_intervals"):
-        connection.execute(_FORMER.format(name=name))
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh_{name} AS {derivations()[name]}")
-        reconcile(connection, name)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE fresh_facet_intervals AS {derivations()['facet_intervals']}")
+    reconcile(connection, "facet_intervals")

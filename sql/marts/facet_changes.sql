@@ -1,7 +1,7 @@
 /*
 meaning: When models came into facets and went out of them. The first snapshot of a facet makes nobody join.
 grain: a model that joins, leaves or rejoins a facet
-reads: core.facet_snapshots, core.facet_spells, core.model_ids
+reads: core.facet_intervals, core.facet_snapshots, core.model_ids
 columns:
   source: Where the facet was captured, such as `openrouter`.
   facet: What was asked for, such as `zdr=true`.
@@ -15,9 +15,9 @@ WITH spells AS (
         s.*,
         m.model_id,
         row_number() OVER (PARTITION BY s.source, s.facet, s.model_no ORDER BY s.valid_from) AS spell_no
-    FROM catalogue.core.facet_spells AS s
+    FROM catalogue.core.facet_intervals AS s
     JOIN catalogue.core.model_ids AS m ON m.model_no = s.model_no
-    WHERE s.known_to IS NULL
+    WHERE s.known_to IS NULL AND s.rank IS NULL
 ),
 
 snapshots AS (

@@ -1,7 +1,7 @@
 /*
 meaning: Which models a facet had: a filter such as `zdr=true`, a ranking such as `category=programming`, an account's `models/user`.
 grain: a stretch in which every snapshot of a facet has a model
-reads: core.facet_spells, core.model_ids
+reads: core.facet_intervals, core.model_ids
 columns:
   source: Where the facet was captured, such as `openrouter`.
   facet: What was asked for, such as `zdr=true`.
@@ -19,6 +19,6 @@ SELECT
     s.valid_to,
     s.last_seen_at,
     s.is_left_censored
-FROM catalogue.core.facet_spells AS s
+FROM catalogue.core.facet_intervals AS s
 JOIN catalogue.core.model_ids AS m ON m.model_no = s.model_no
-WHERE s.known_to IS NULL
+WHERE s.known_to IS NULL AND s.rank IS NULL

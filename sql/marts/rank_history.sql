@@ -1,7 +1,7 @@
 /*
 meaning: The places of models in rankings: facets whose order says something, such as `category=programming` (by usage) or `sort=top-weekly`.
 grain: a stretch in which a model has one place in a ranking
-reads: core.model_ids, core.rank_intervals
+reads: core.facet_intervals, core.model_ids
 columns:
   source: Where the ranking was captured, such as `openrouter`.
   facet: What was asked for, such as `category=programming`.
@@ -19,15 +19,15 @@ WITH moments AS (
     SELECT
         source, facet, model_no, rank, valid_from, valid_to, last_seen_at,
         valid_from AS moment, TRUE AS asks, CAST(NULL AS INTEGER) AS told_rank, CAST(NULL AS TIMESTAMPTZ) AS told_until
-    FROM catalogue.core.rank_intervals
-    WHERE known_to IS NULL
+    FROM catalogue.core.facet_intervals
+    WHERE known_to IS NULL AND rank IS NOT NULL
     UNION ALL
     -- what holds at one moment is a week later what held a week before; in hours, for a day has 23 where clocks are changed
     SELECT
         source, facet, model_no, NULL, NULL, NULL, NULL,
         valid_from + INTERVAL '168' HOUR, FALSE, rank, coalesce(valid_to, TIMESTAMPTZ '9999-01-01 00:00:00+00') + INTERVAL '168' HOUR
-    FROM catalogue.core.rank_intervals
-    WHERE known_to IS NULL
+    FROM catalogue.core.facet_intervals
+    WHERE known_to IS NULL AND rank IS NOT NULL
 ),
 
 told AS (

@@ -1,7 +1,7 @@
 /*
 meaning: The places of models in rankings now, and how they moved.
 grain: a model in the last snapshot of a ranking
-reads: core.facet_snapshots, core.model_ids, core.rank_intervals
+reads: core.facet_intervals, core.facet_snapshots, core.model_ids
 columns:
   source: Where the ranking was captured, such as `openrouter`.
   facet: What was asked for, such as `category=programming`.
@@ -38,9 +38,9 @@ held AS (
                 AND (i.valid_to IS NULL OR i.valid_to > e.observed_at - INTERVAL '168' HOUR)
                 THEN i.rank
         END) AS week_before_rank
-    FROM catalogue.core.rank_intervals AS i
+    FROM catalogue.core.facet_intervals AS i
     JOIN snapshots AS e ON e.source = i.source AND e.facet = i.facet
-    WHERE i.known_to IS NULL AND e.age = 1
+    WHERE i.known_to IS NULL AND i.rank IS NOT NULL AND e.age = 1
     GROUP BY i.source, i.facet, i.model_no, e.observed_at
 )
 

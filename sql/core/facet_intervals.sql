@@ -1,14 +1,13 @@
 /*
-meaning: Stretches in which a model has one place in a ranking.
-grain: a stretch of a model in a ranking whose history changes, from the last snapshot before the change on
-reads: affected_facets, altered_facets, former_rank_intervals
+meaning: Stretches in which every snapshot of a facet has a model, and of a ranking in one place.
+grain: a stretch of a model, and of each of its ranks, in a facet whose history changes, from the last snapshot before the change on
+reads: affected_facets, altered_facets, former_facet_intervals
 */
 WITH numbered AS (
     SELECT
         *,
         place - row_number() OVER (PARTITION BY source, facet, model_no, rank ORDER BY place) AS island
     FROM affected_facets
-    WHERE is_ranking
 ),
 
 told AS (
@@ -30,9 +29,11 @@ SELECT
     r.rank,
     coalesce(f.valid_from, r.valid_from) AS valid_from,
     r.valid_to,
-    CASE WHEN r.valid_to IS NOT NULL THEN r.last_seen_at END AS last_seen_at
+    CASE WHEN r.valid_to IS NOT NULL THEN r.last_seen_at END AS last_seen_at,
+    r.first_place = 1 AND (t.anchor IS NULL OR coalesce(f.is_left_censored, FALSE)) AS is_left_censored
 FROM told AS r
 JOIN altered_facets AS t ON t.source = r.source AND t.facet = r.facet
-LEFT JOIN former_rank_intervals AS f
-    ON f.source = r.source AND f.facet = r.facet AND f.model_no = r.model_no AND f.rank = r.rank AND r.first_place = 1
+LEFT JOIN former_facet_intervals AS f
+    ON f.source = r.source AND f.facet = r.facet AND f.model_no = r.model_no AND f.rank IS NOT DISTINCT FROM r.rank
+    AND r.first_place = 1
     AND f.valid_from <= t.anchor AND (f.valid_to IS NULL OR f.valid_to > t.anchor)

@@ -384,6 +384,15 @@ def _whole_pair(escape: re.Match[bytes]) -> bytes:
     return b"\\ufffd" if len(escape[0]) == 6 and escape[0][:3].lower() == b"\\ud" else escape[0]
 
 
+def read_count(body: bytes) -> int | None:
+    """The number in an answer of ``/models/count``; None where it holds none."""
+    try:
+        counted = parse(body)[0]["data"]["count"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return int(counted) if is_whole(counted) and counted >= 0 else None
+
+
 def find_listing(document: Any) -> list[dict[str, Any]] | None:
     """The model objects of a bare list, of ``{data: …}`` or of an object wrapped around one of these; else None.
 

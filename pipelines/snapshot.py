@@ -14,9 +14,9 @@ import polars as pl
 
 from pipelines.captures import Capture, RawStore
 from pipelines.errors import SourceError
-from pipelines.flatten import Frames, flatten
+from pipelines.flatten import Frames, flatten, read_count
 from pipelines.scopes import Scope
-from pipelines.sources.openrouter import OUTPUT_MODALITIES, parse_count
+from pipelines.sources.openrouter import OUTPUT_MODALITIES
 
 
 class Catalogue(Protocol):
@@ -62,7 +62,7 @@ def take(source: Catalogue, raw: RawStore) -> Taken:
         answers = _counts(source, wrong)
         if answers:
             packs.append(raw.write(list(answers.values())))
-        counted |= {modality: _counted(answer) for modality, answer in answers.items()}
+        counted |= {modality: read_count(answer.body) for modality, answer in answers.items()}
         wrong = [one for one in answers if counted[one] not in (None, listed[one])]
         if not wrong:
             break
@@ -112,11 +112,3 @@ def take_listing(source: Listing, scope: Scope, raw: RawStore) -> Taken:
 def _stored(models: Capture, raw: RawStore) -> Taken:
     packs = (raw.write([models]),)
     return Taken(packs, models.snapshot_id, len(flatten([models.body]).listings[0].model_ids), None)
-
-
-def _counted(answer: Capture) -> int | None:
-    """What a count says, as far as it can be read."""
-    try:
-        return parse_count(answer.body)
-    except SourceError:
-        return None

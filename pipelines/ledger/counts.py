@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import duckdb
 import polars as pl
 
-from pipelines.flatten import is_whole, parse
+from pipelines.flatten import read_count
 from pipelines.scopes import Scope
 
 _COUNTS = {"capture_no": pl.Int32, "output_modality": pl.String, "counted": pl.Int64}
@@ -18,7 +18,7 @@ _COUNTS = {"capture_no": pl.Int32, "output_modality": pl.String, "counted": pl.I
 
 def append_counts(connection: duckdb.DuckDBPyConnection, captures: Sequence[tuple[int, Scope, bytes]]) -> None:
     """Append what counts say; others of ``captures``, with their numbers, are passed over."""
-    counts = [(number, scope.counts, _read(body)) for number, scope, body in captures if scope.counts is not None]
+    counts = [(number, scope.counts, read_count(body)) for number, scope, body in captures if scope.counts is not None]
     if not counts:
         return
     connection.register("new_counts", pl.DataFrame(counts, schema=_COUNTS, orient="row"))
@@ -30,13 +30,3 @@ def append_counts(connection: duckdb.DuckDBPyConnection, captures: Sequence[tupl
         )
     finally:
         connection.unregister("new_counts")
-
-
-def _read(body: bytes) -> int | None:
-    """The number at ``data.count``, if there is one."""
-    try:
-        document, _ = parse(body)
-        counted = document["data"]["count"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return int(counted) if is_whole(counted) and 0 <= counted < 2**63 else None

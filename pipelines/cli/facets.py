@@ -19,8 +19,6 @@ from pipelines.errors import CatalogueError, UsageError
 if TYPE_CHECKING:
     from pipelines.ledger.published import Answer, Published
 
-_HOW = "take one with `catalogue snapshot --scope 'models?zdr=true'`"
-
 
 @click.command()
 @click.argument("facet", required=False)
@@ -46,7 +44,8 @@ def facets(
         known = _known(published, facet, rankings=False)
         asked: dict[str, Any] = {"facet": facet, "model": model}
         if since is not None:
-            asked["start"] = since if isinstance(since, datetime) else known[-1]["last_at"] - since
+            last = max(one["last_at"] for one in known)
+            asked["start"] = since if isinstance(since, datetime) else last - since
             _show(published.ask(_CHANGES, asked), format_, f"Facets since {minute(asked['start'])} UTC", _change)
         elif model is not None or facet is not None:
             members = published.ask(_MEMBERS, asked)
@@ -75,9 +74,9 @@ def ranks(facet: str | None, warehouse: Path, top: int, model: str | None, forma
     from pipelines.ledger.published import Published
 
     with Published(warehouse) as published:
-        known = [one["facet"] for one in _known(published, facet, rankings=True)]
-        if facet is None and len(set(known)) > 1:
-            raise UsageError(f"say which of {', '.join(sorted(set(known)))}")
+        known = sorted({one["facet"] for one in _known(published, facet, rankings=True)})
+        if facet is None and len(known) > 1:
+            raise UsageError(f"say which of {', '.join(known)}")
         chosen = facet or known[0]
         if model is not None:
             history = published.ask(_RANK_HISTORY, {"facet": chosen, "model": model})
@@ -91,16 +90,16 @@ def ranks(facet: str | None, warehouse: Path, top: int, model: str | None, forma
 
 
 def _known(published: Published, facet: str | None, *, rankings: bool) -> list[dict[str, Any]]:
-    """The facets that were taken, the one taken last at the end. Raises if there are none, or ``facet`` is none."""
+    """The facets that were taken. Raises if there are none, or ``facet`` is none of them."""
     known = [one for one in published.ask(_FACETS).records() if one["is_ranking"] or not rankings]
-    what = "ranking" if rankings else "facet"
+    what, example = ("ranking", "category=programming") if rankings else ("facet", "zdr=true")
     if not known:
-        how = _HOW.replace("zdr=true", "category=programming") if rankings else _HOW
+        how = f"take one with `catalogue snapshot --scope 'models?{example}'`"
         raise CatalogueError(f"{published.path} holds no snapshot of a {what} yet: {how}")
     names = sorted({one["facet"] for one in known})
     if facet is not None and facet not in names:
         raise UsageError(f"no {what} {facet!r} was taken; there are {', '.join(names)}")
-    return sorted(known, key=lambda one: one["last_at"])
+    return known
 
 
 def _show(answer: Answer, format_: str, title: str, row: _Row) -> None:

@@ -11,7 +11,9 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,28 +68,28 @@ def written(page: str, warehouse: Path) -> str:
     return BLOCK.sub(lambda one: f"```console\n$ {one[1]}\n{printed(one[1], warehouse)}```", page)
 
 
-@pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    warehouse = tmp_path_factory.mktemp("market")
-    simulated_market(warehouse)
-    return warehouse
-
-
-@pytest.mark.parametrize(("command", "output"), BLOCK.findall(OFFERS.read_text(encoding="utf-8")))
-def test_output_in_the_page_about_offers_is_what_the_program_prints(market: Path, command: str, output: str):
-    assert printed(command, market) == output
+PAGES = {OFFERS: simulated_market, FACETS: taken_days}
+"""What fills the warehouse that each page asks."""
 
 
 @pytest.fixture(scope="module")
-def facets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    warehouse = tmp_path_factory.mktemp("facets")
-    taken_days(warehouse)
-    return warehouse
+def warehouse_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """The warehouse of a page, filled once."""
+
+    def filled(page: Path) -> Path:
+        folder = tmp_path_factory.mktemp(page.stem)
+        PAGES[page](folder)
+        return folder
+
+    return cache(filled)
 
 
-@pytest.mark.parametrize(("command", "output"), BLOCK.findall(FACETS.read_text(encoding="utf-8")))
-def test_output_in_the_page_about_facets_is_what_the_program_prints(facets: Path, command: str, output: str):
-    assert printed(command, facets) == output
+@pytest.mark.parametrize(
+    ("page", "command", "output"),
+    [(page, *block) for page in PAGES for block in BLOCK.findall(page.read_text(encoding="utf-8"))],
+)
+def test_output_in_a_page_is_what_the_program_prints(warehouse_of, page: Path, command: str, output: str):
+    assert printed(command, warehouse_of(page)) == output
 
 
 # The client and the feed, of a simulated API
@@ -155,7 +157,7 @@ def test_output_in_the_page_about_sources_is_what_the_program_prints(tmp_path: P
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        for place, fill in {OFFERS: simulated_market, FACETS: taken_days}.items():
+        for place, fill in PAGES.items():
             filled = Path(folder) / place.stem
             fill(filled)
             place.write_text(written(place.read_text(encoding="utf-8"), filled), encoding="utf-8")

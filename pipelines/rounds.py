@@ -7,7 +7,7 @@ Does not belong here: HTTP (`sources`), one question's way into the raw store (`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipelines.captures import RawStore
@@ -56,10 +56,12 @@ class Outcome:
 
 
 def take_scopes(asked: Mapping[str, Scope], settings: Settings) -> Round:
-    """Ask OpenRouter each of the questions ``asked``, one after another; each answer is stored as it comes."""
+    """Ask OpenRouter, or its EU host, each of the questions ``asked``, one after another; each answer is stored as it
+    comes."""
     raw = RawStore(settings.warehouse / "raw")
     with OpenRouter(settings.base_url, policy=settings.fetch_policy, clock=settings.clock or utc_now) as source:
-        return _each({name: partial(take_listing, source, scope, raw) for name, scope in asked.items()})
+        here = {name: replace(scope, source=settings.source) for name, scope in asked.items()}
+        return _each({name: partial(take_listing, source, scope, raw) for name, scope in here.items()})
 
 
 def take_gateways(asked: Iterable[NamedGateway], settings: Settings) -> Round:
@@ -90,12 +92,8 @@ def _each(asked: Mapping[str, Callable[[], Taken]]) -> Round:
 
 
 def take_in(done: Round, ledger: Ledger) -> Outcome:
-    """Append and commit what a round took, with its packs in hand, and publish."""
-    for pack in done.packs:
-        ledger.append(pack)
-    moment = ledger.commit(done.packs)
-    ledger.publish()
+    """Commit what a round took, with its packs in hand, and publish."""
     names = {one.snapshot_id: name for name, one in done.taken.items()}
-    verdicts = {names[one.snapshot_id]: one for one in ledger.verdicts(list(names))}
-    turned = [one for one in ledger.turned_at(moment) if one.snapshot_id not in names]
-    return Outcome(verdicts, tuple(turned))
+    verdicts = ledger.take(done.packs, list(names))
+    turned = [one for one in verdicts if one.snapshot_id not in names]
+    return Outcome({names[one.snapshot_id]: one for one in verdicts if one.snapshot_id in names}, tuple(turned))

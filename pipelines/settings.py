@@ -18,6 +18,7 @@ from pipelines.configuration import NO_FILE, Configuration, NamedGateway, find
 from pipelines.errors import UsageError
 from pipelines.scopes import GATEWAY
 from pipelines.sources.http import DEFAULT_POLICY, FetchPolicy
+from pipelines.sources.openrouter import source_of
 
 _LIMITS: Mapping[str, tuple[str, float]] = {
     "CATALOGUE_UNREADABLE_SHARE": ("unreadable_share", 1),
@@ -109,6 +110,11 @@ class Settings:
                 total_seconds=_number(given, "CATALOGUE_HTTP_TOTAL_SECONDS", DEFAULT_POLICY.total_seconds),
             ),
         )
+
+    @property
+    def source(self) -> str:
+        """What is asked at ``base_url``."""
+        return source_of(self.base_url)
 
     @property
     def gateways(self) -> tuple[NamedGateway, ...]:

@@ -14,14 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipelines.captures import PACK_SIZE, Capture, RawStore
 from pipelines.errors import CatalogueError, SourceError
 from pipelines.ledger.ledger import Ledger, Verdict
-from pipelines.scopes import OPENROUTER, PROVIDERS, ZDR_OFFERS, Scope, offers_scope
+from pipelines.scopes import PROVIDERS, ZDR_OFFERS, Scope, offers_scope
 from pipelines.settings import Settings
 from pipelines.sources.http import utc_now
 from pipelines.sources.openrouter import BASE_URL, OpenRouter
@@ -83,7 +83,7 @@ def sweep(settings: Settings, *, again: bool = False, on_progress: OnProgress = 
     """
     clock = settings.clock or utc_now
     with Ledger(settings.warehouse, limits=settings.limits) as ledger:
-        asked = questions(ledger)
+        asked = questions(ledger, settings.source)
         fresh = set() if again else answered_since(ledger, clock() - timedelta(hours=settings.sweep_fresh_hours))
         if ledger.is_news:
             ledger.publish()
@@ -107,29 +107,21 @@ def sweep(settings: Settings, *, again: bool = False, on_progress: OnProgress = 
 
 
 def take_in(swept: Swept, ledger: Ledger) -> list[Verdict]:
-    """Append and commit what a sweep stored, and publish; the verdicts on answers that are suspicious."""
-    for pack in swept.packs:
-        ledger.append(pack)
-    moment = ledger.commit(swept.packs)
-    verdicts = [one for one in ledger.verdicts(swept.snapshot_ids) if one.verdict == "quarantined"]
-    told = {one.snapshot_id for one in verdicts}
-    verdicts += [
-        one for one in ledger.turned_at(moment) if one.verdict == "quarantined" and one.snapshot_id not in told
-    ]
-    ledger.publish()
-    return verdicts
+    """Commit what a sweep stored, and publish; the verdicts on answers that are suspicious."""
+    return [one for one in ledger.take(swept.packs, swept.snapshot_ids) if one.verdict == "quarantined"]
 
 
-def questions(ledger: Ledger) -> list[Scope]:
-    """What a whole sweep asks for: providers, offers without data retention, the offers of every model listed now."""
+def questions(ledger: Ledger, source: str) -> list[Scope]:
+    """What a whole sweep asks ``source``: providers, offers without data retention, those of every model listed now."""
     listed = ledger.rows(
         "SELECT m.model_id FROM catalogue.core.open_runs AS r "
         "JOIN catalogue.core.model_ids AS m ON m.model_no = r.model_no WHERE r.source = ? ORDER BY m.model_id",
-        [OPENROUTER],
+        [source],
     )
     if not listed:
         raise CatalogueError("no models are listed yet whose offers could be asked for: run `catalogue snapshot` first")
-    return [PROVIDERS, ZDR_OFFERS, *(offers_scope(model_id) for (model_id,) in listed)]
+    of_all = (replace(scope, source=source) for scope in (PROVIDERS, ZDR_OFFERS))
+    return [*of_all, *(offers_scope(model_id, source) for (model_id,) in listed)]
 
 
 def answered_since(ledger: Ledger, moment: datetime) -> set[str]:
@@ -258,7 +250,7 @@ def _answer(source: Asked, scope: Scope) -> Capture | Failed:
     try:
         if scope.model_id is not None:
             return source.endpoints(scope.model_id)
-        return source.providers() if scope == PROVIDERS else source.zdr_endpoints()
+        return source.providers() if scope.topic == "providers" else source.zdr_endpoints()
     except CatalogueError as problem:  # an id that is none is refused before anything is sent
         return Failed(scope, str(problem))
 

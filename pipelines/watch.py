@@ -92,9 +92,7 @@ def take_feed(settings: Settings) -> TakenFeed:
         capture = source.rss()
     pack = raw.write([capture])
     with Ledger(settings.warehouse, in_hand=[pack], limits=settings.limits) as ledger:
-        ledger.append(pack)
-        ledger.commit([pack])
-        ledger.publish()
+        ledger.take([pack], [capture.snapshot_id])
         return _told(ledger, capture)
 
 

@@ -5,6 +5,7 @@ Belongs here: the file's names beside what the published file knows of them. Doe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +57,10 @@ def _named(settings: Settings) -> Iterator[tuple[str, Scope, str, str]]:
     from pipelines.scopes import ALL_MODELS, gateway_scope
 
     zone = settings.time_zone
-    yield CATALOGUE, ALL_MODELS, settings.schedule, zone
+    yield CATALOGUE, replace(ALL_MODELS, source=settings.source), settings.schedule, zone
     for one in settings.configuration.scopes:
-        yield one.name, one.scope, one.timing.cron, one.timing.time_zone or zone
+        asked = replace(one.scope, source=settings.source)
+        yield one.name, asked, one.timing.cron, one.timing.time_zone or zone
     for gateway in settings.gateways:
         yield gateway.name, gateway_scope(gateway.name), gateway.timing.cron, gateway.timing.time_zone or zone
 

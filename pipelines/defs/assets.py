@@ -20,7 +20,7 @@ from pipelines.defs.failures import one_sentence
 from pipelines.flatten import Frames, flatten
 from pipelines.ledger.ledger import Ledger, Verdict
 from pipelines.ledger.schema import marts as mart_definitions
-from pipelines.scopes import OPENROUTER
+from pipelines.scopes import Scope
 from pipelines.settings import Settings
 from pipelines.snapshot import Taken, take
 from pipelines.sources.http import utc_now
@@ -73,9 +73,7 @@ def listing(retry_policy: dg.RetryPolicy) -> dg.AssetsDefinition:
             policy=settings.fetch_policy,
             clock=settings.clock or utc_now,
         )
-        # Dagster would hide the sentence behind "Exceeded max_retries" if the last try asked for another.
-        is_last_try = dg.AssetExecutionContext.get().retry_number >= retry_policy.max_retries
-        with one_sentence(is_last_try=is_last_try), source:
+        with one_sentence(retry_policy), source:
             taken = take(source, raw)
             capture = next(one for one in raw.read(taken.packs[0]) if one.snapshot_id == taken.snapshot_id)
         return dg.MaterializeResult(
@@ -164,11 +162,12 @@ def history(core: Judged, settings: dg.ResourceParam[Settings]) -> dg.Materializ
 @dg.asset(group_name=GROUP, owners=_OWNERS, kinds={"sql"}, check_specs=checks.mart_check_specs())
 def marts(history: Judged, settings: dg.ResourceParam[Settings]) -> Checked[None]:
     """The public views over the history, and what they say of the day."""
+    source = Scope.parse(history.verdict.scope).source
     with one_sentence(), Ledger(settings.warehouse) as ledger:
-        metadata = tables.day_metadata(ledger.rows, OPENROUTER, history.verdict.observed_at)
+        metadata = tables.day_metadata(ledger.rows, source, history.verdict.observed_at)
         counts = _row_counts(ledger)
         results = list(checks.invariant_results(ledger.rows))
-        results.append(checks.counts_check_result(ledger.rows, OPENROUTER, history.verdict.observed_at))
+        results.append(checks.counts_check_result(ledger.rows, source, history.verdict.observed_at))
     yield dg.MaterializeResult(
         metadata={
             **metadata,

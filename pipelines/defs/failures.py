@@ -16,12 +16,18 @@ from pipelines.sources.http_failures import Failure
 
 
 @contextmanager
-def one_sentence(*, is_last_try: bool = True) -> Iterator[None]:
-    """Shows an error that a person is meant to read as such a sentence; only a passing one is worth another try."""
+def one_sentence(retries: dg.RetryPolicy | None = None) -> Iterator[None]:
+    """Shows an error that a person is meant to read as such a sentence. ``retries`` are those of the step, if it has
+    any; only an error that may pass is worth one."""
     try:
         yield
     except CatalogueError as problem:
-        raise dg.Failure(str(problem), allow_retries=_may_pass(problem) and not is_last_try) from problem
+        raise dg.Failure(str(problem), allow_retries=_may_pass(problem) and _is_tried_again(retries)) from problem
+
+
+def _is_tried_again(retries: dg.RetryPolicy | None) -> bool:
+    """Dagster would hide the sentence behind "Exceeded max_retries" if the last try asked for another."""
+    return retries is not None and dg.AssetExecutionContext.get().retry_number < retries.max_retries
 
 
 def _may_pass(problem: CatalogueError) -> bool:

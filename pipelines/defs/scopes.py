@@ -76,8 +76,7 @@ def _asset(
         ],
     )
     def capture(settings: dg.ResourceParam[Settings]) -> Checked[None]:
-        is_last_try = dg.AssetExecutionContext.get().retry_number >= retry_policy.max_retries
-        with one_sentence(is_last_try=is_last_try):
+        with one_sentence(retry_policy):
             done = take(settings)
             for problem in done.failed.values():
                 raise problem

@@ -212,6 +212,16 @@ class Ledger:
         moment = self.commit(stored.packs, sightings=stored.sightings)
         return self.verdicts(stored.new) + self.turned_at(moment)
 
+    def take(self, packs: Sequence[str], snapshot_ids: Sequence[str]) -> list[Verdict]:
+        """Commit what stored ``packs`` hold, and publish.
+
+        Gives the verdicts on ``snapshot_ids``, and behind them on the other captures of which this turned the verdict.
+        """
+        moment = self.commit(packs)
+        self.publish()
+        verdicts = self.verdicts(snapshot_ids)
+        return verdicts + [one for one in self.turned_at(moment) if one.snapshot_id not in snapshot_ids]
+
     def store(self, captures: Sequence[Capture]) -> Stored:
         """Store captures, at most a pack of them and of one source, and append their facts.
 

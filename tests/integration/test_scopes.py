@@ -16,7 +16,14 @@ from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.demo.gateway import GatewayServer
 from pipelines.demo.misbehaviour import Misbehaviour
 from pipelines.demo.server import EXPIRED_KEY, USER_KEY, CatalogueServer
+from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.published import Published
+from pipelines.rounds import take_in, take_scopes
+from pipelines.scopes import ALL_MODELS, Scope
+from pipelines.settings import Settings
+from pipelines.sources.openrouter import client
+from pipelines.sweep import sweep
+from pipelines.sweep import take_in as take_in_sweep
 from tests.integration.test_cli import run, sentence_of
 from tests.integration.test_gateway import places_of
 
@@ -118,6 +125,25 @@ def test_one_that_fails_keeps_no_other_from_being_taken(server, tmp_path):
     quarantined = snapshot(server, tmp_path, "models?zdr=true", "models?region=eu")
     assert quarantined.returncode == 3, quarantined
     assert quarantined.stdout.startswith("models?region=eu: ")
+
+
+def test_what_is_asked_at_the_eu_host_is_the_eus_throughout(server, tmp_path, monkeypatch):
+    """Seen red with scopes asked under OpenRouter's own name, and with providers known by theirs."""
+    monkeypatch.setattr(client, "EU_BASE_URL", server.base_url)
+    settings = Settings(warehouse=tmp_path, base_url=server.base_url, clock=server.clock)
+    assert settings.source == "openrouter-eu"
+    asked = {"all": ALL_MODELS, "zdr": Scope.parse("openrouter/models?zdr=true")}
+    done = take_scopes(asked, settings)
+    assert not done.failed
+    with Ledger(tmp_path, in_hand=done.packs) as ledger:
+        take_in(done, ledger)
+    swept = sweep(settings)
+    with Ledger(tmp_path, in_hand=swept.packs) as ledger:
+        take_in_sweep(swept, ledger)
+        assert ledger.rows("SELECT DISTINCT source FROM raw.captures") == [("openrouter-eu",)]
+        assert ledger.rows("SELECT count(*) > 0 FROM marts.offers WHERE source = 'openrouter-eu'") == [(True,)]
+        assert ledger.rows("SELECT DISTINCT source FROM marts.facet_membership") == [("openrouter-eu",)]
+    assert sweep(settings).due == 0
 
 
 def test_ones_own_models_need_a_key(server, tmp_path):

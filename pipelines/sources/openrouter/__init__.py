@@ -41,6 +41,7 @@ from pipelines.sources.openrouter.client import (
     OpenRouter,
     default_user_agent,
     listing_scope,
+    source_of,
 )
 from pipelines.sources.openrouter.query import OUTPUT_MODALITIES, ModelsQuery, Region, Sort
 
@@ -78,4 +79,5 @@ __all__ = [
     "parse_models",
     "parse_providers",
     "parse_zdr_endpoints",
+    "source_of",
 ]

@@ -99,9 +99,7 @@ class OpenRouter:
         if is_eu and base_url is not None:
             raise UsageError("The EU host has a base URL of its own: give one or the other.")
         self._base_url = checked_base_url((EU_BASE_URL if is_eu else BASE_URL) if base_url is None else base_url)
-        # It lists fewer models, so under OpenRouter's own name it would take the others out of the history.
-        is_there = urlsplit(self._base_url).hostname == urlsplit(EU_BASE_URL).hostname
-        self._source = OPENROUTER_EU if is_there else OPENROUTER
+        self._source = source_of(self._base_url)
         self._key = _header_value(KEY_VARIABLE, key or environment.get(KEY_VARIABLE, ""))
         introduction = {
             "http-referer": _header_value(REFERER_VARIABLE, http_referer or environment.get(REFERER_VARIABLE, "")),
@@ -222,6 +220,15 @@ class OpenRouter:
     def _url(self, scope: Scope) -> str:
         query = urlencode(scope.params, safe=",")
         return f"{self._base_url}/{scope.endpoint}" + (f"?{query}" if query else "")
+
+
+def source_of(base_url: str | None) -> str:
+    """The source that is asked at ``base_url``; None is OpenRouter's own.
+
+    The EU host lists fewer models, so under OpenRouter's name it would take the others out of the history.
+    """
+    is_eu = base_url is not None and urlsplit(base_url).hostname == urlsplit(EU_BASE_URL).hostname
+    return OPENROUTER_EU if is_eu else OPENROUTER
 
 
 def listing_scope(question: str) -> Scope:

@@ -452,6 +452,8 @@ class Ledger:
 
         ``on_pack`` is called for each, be it missing or not.
         """
+        if not packs:
+            return
         with listed(self._connection, packs) as asked:
             found = self.rows(
                 f"SELECT DISTINCT pack FROM catalogue.raw.captures WHERE pack IN (SELECT value FROM {asked})"

@@ -27,6 +27,7 @@ SQL_DIR = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent /
 _VIEW_SCHEMAS = ("raw", "core", "marts")
 
 _HEADER = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<body>.*)\Z", re.DOTALL)
+_NAMES = re.compile(rf"\b(?:{'|'.join(_VIEW_SCHEMAS)})\.\w+")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def views() -> tuple[SqlObject, ...]:
     ordered: list[SqlObject] = []
 
     def place(one: SqlObject) -> None:
+        named = set(_NAMES.findall(one.body))
         for other in found:
-            if other is not one and re.search(rf"\b{other.schema}\.{other.name}\b", one.body):
+            if other is not one and f"{other.schema}.{other.name}" in named:
                 place(other)
         if one not in ordered:
             ordered.append(one)

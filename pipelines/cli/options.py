@@ -5,8 +5,10 @@ Belongs here: declarations and parsing. Does not belong here: what a command doe
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +49,21 @@ def since_option(default: str) -> Callable[[_Command], _Command]:
         type=Since(),
         help="From when on: a date, a time, or a span such as 24h, 7d or 2w before the last snapshot.",
     )
+
+
+@contextmanager
+def imports_that_stay() -> Iterator[None]:
+    """While it lasts nothing is collected, and what was made meanwhile is never looked at again.
+
+    Importing Dagster makes some hundred thousand objects that live as long as the process; to look through them again
+    and again for what could be freed takes an eighth of the import.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class Moment(click.ParamType[Any]):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.load import QUARANTINED, report_quarantined
-from pipelines.cli.options import warehouse_option
+from pipelines.cli.options import imports_that_stay, warehouse_option
 from pipelines.cli.tables import count, harmless, minute
 from pipelines.errors import CatalogueError, UsageError
 
@@ -112,7 +112,8 @@ def snapshot(
 
 
 def _snapshot_of_catalogue(settings: Settings) -> int:
-    from pipelines.defs.run import snapshot_once
+    with imports_that_stay():
+        from pipelines.defs.run import snapshot_once
 
     result = snapshot_once(settings)
     if result.verdict is None:

@@ -1,4 +1,4 @@
--- version: 12
+-- version: 13
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.
@@ -201,9 +201,10 @@ CREATE TABLE core.coverage (
     known_to TIMESTAMPTZ
 );
 
+-- A stretch in which a model is listed. is_text_listed: whether listings of text models cover it too; null once it ended.
 CREATE TABLE core.spells (
     source VARCHAR NOT NULL, model_no INTEGER NOT NULL, spell_no INTEGER NOT NULL, listed_from TIMESTAMPTZ NOT NULL,
-    listed_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL,
+    listed_to TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, is_left_censored BOOLEAN NOT NULL, is_text_listed BOOLEAN,
     known_from TIMESTAMPTZ NOT NULL, known_to TIMESTAMPTZ
 );
 

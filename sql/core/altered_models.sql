@@ -8,8 +8,8 @@ reads: altered_source, commit_time, core.runs, core.versions, core.states, core.
 */
 WITH concerned_runs AS (
     SELECT
-        r.model_no, r.valid_from, r.valid_to, r.started_by, r.ended_by, r.is_left_censored, v.price_list_no,
-        s.meaning_key, r.is_new
+        r.model_no, r.valid_from, r.valid_to, r.started_by, r.ended_by, r.is_left_censored,
+        r.valid_to IS NULL AND r.text_listed_from IS NOT NULL AS is_text_listed, v.price_list_no, s.meaning_key, r.is_new
     FROM (
         SELECT r.*, TRUE AS is_new
         FROM catalogue.core.runs AS r
@@ -34,6 +34,7 @@ compared AS (
         AND min(CASE WHEN is_new THEN valid_from END) = min(CASE WHEN NOT is_new THEN valid_from END)
         AND min_by(started_by, valid_from) FILTER (is_new) = min(CASE WHEN NOT is_new THEN started_by END)
         AND bool_or(is_new AND is_left_censored) = bool_or(NOT is_new AND is_left_censored) AS goes_on,
+        bool_or(is_new AND is_text_listed) = bool_or(NOT is_new AND is_text_listed) AS is_listed_alike,
         count(DISTINCT meaning_key) = 1 AS has_one_meaning,
         count(DISTINCT price_list_no) = 1 AS has_one_price_list
     FROM concerned_runs
@@ -60,7 +61,7 @@ with_rules AS (
 
 SELECT
     coalesce(c.model_no, u.model_no) AS model_no,
-    coalesce(NOT c.goes_on, FALSE) AS has_other_spells,
+    coalesce(NOT c.goes_on OR NOT c.is_listed_alike, FALSE) AS has_other_spells,
     coalesce(NOT c.goes_on OR NOT c.has_one_meaning, FALSE) AS has_other_states,
     u.model_no IS NOT NULL OR NOT c.goes_on OR NOT c.has_one_price_list AS has_other_prices,
     w.model_no IS NOT NULL AS has_rules

@@ -18,6 +18,7 @@ SELECT
     min(valid_from) AS listed_from,
     CASE WHEN bool_or(valid_to IS NULL) THEN NULL ELSE max(valid_to) END AS listed_to,
     CASE WHEN bool_or(valid_to IS NULL) THEN NULL ELSE max(last_seen_at) END AS last_seen_at,
-    bool_or(is_left_censored) AS is_left_censored
+    bool_or(is_left_censored) AS is_left_censored,
+    bool_or(text_listed_from IS NOT NULL) FILTER (valid_to IS NULL) AS is_text_listed
 FROM numbered
 GROUP BY source, model_no, spell_no

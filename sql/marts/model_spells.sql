@@ -1,7 +1,7 @@
 /*
 meaning: Stretches of time in which a model was listed.
 grain: a spell of a model, per source
-reads: core.spells, core.model_ids, core.open_runs
+reads: core.spells, core.model_ids, core.coverage
 columns:
   source: Where it was listed, such as `openrouter`.
   model_id: The model's id, such as `author/name` or `author/name:free`.
@@ -17,9 +17,13 @@ SELECT
     s.spell_no,
     s.listed_from,
     s.listed_to,
-    CASE WHEN s.listed_to IS NULL THEN r.last_seen_at ELSE s.last_seen_at END AS last_seen_at,
+    CASE
+        WHEN s.listed_to IS NOT NULL THEN s.last_seen_at
+        WHEN s.is_text_listed THEN c.last_at
+        ELSE c.last_all_at
+    END AS last_seen_at,
     s.is_left_censored
 FROM catalogue.core.spells AS s
 JOIN catalogue.core.model_ids AS m ON m.model_no = s.model_no
-LEFT JOIN catalogue.core.open_runs AS r ON r.source = s.source AND r.model_no = s.model_no
+LEFT JOIN catalogue.core.coverage AS c ON c.source = s.source AND c.known_to IS NULL
 WHERE s.known_to IS NULL

@@ -25,7 +25,7 @@ from pipelines.captures import Capture
 from pipelines.ledger.ledger import Ledger
 from tests.benchmarks.bundle import MEMBER, alone, last_of_each_day
 from tests.benchmarks.environments import HERE, Environment, NotToBeHadError, environment
-from tests.benchmarks.measure import Against, Bar, Finding, Plan, seconds_of
+from tests.benchmarks.measure import Against, Bar, Finding, Plan, interleaved, seconds_of
 
 GIT_HISTORY = Bar(
     "git_history",
@@ -202,32 +202,33 @@ class Peer:
 
 
 def _against_git_history(plan: Plan, bundle: Path) -> Finding:
-    """All versions once, a minute or more, between half the runs of ours and the other half."""
+    """The whole import and the replay of all versions, a minute or more, in turns."""
     at_hand = environment("git-history", NAMED["git-history"], plan.tell)
     clone, database = plan.folder / "clone", plan.folder / "git-history.db"
     depth = plan.versions or (20 if plan.is_small else None)
-
-    def ours() -> float:
-        with tempfile.TemporaryDirectory(dir=plan.folder) as folder:
-            return alone("import", bundle, Path(folder)).seconds
-
-    ours()
-    before = [ours() for _ in range(plan.rounds // 2)]
-    plan.tell("git-history replays the bundle")
-    peer = seconds_of(lambda: _replay(at_hand, bundle, clone, database, depth))
-    after = [ours() for _ in range(plan.rounds - len(before))]
-    note = f"one run of it; {at_hand.versions}"
-    if depth is not None:
-        note += f"; it replayed only the last {depth} versions, ours all of them"
-    return Finding(GIT_HISTORY.key, [*before, *after], [peer], note=note)
-
-
-def _replay(at_hand: Environment, bundle: Path, clone: Path, database: Path, depth: int | None) -> None:
     subprocess.run(["git", "clone", "--quiet", str(bundle), str(clone)], check=True)
     if depth is not None:
         cut = ["git", "clone", "--quiet", "--depth", str(depth), clone.as_uri(), f"{clone}-cut"]
         subprocess.run(cut, check=True)
         clone = Path(f"{clone}-cut")
+
+    def ours() -> float:
+        with tempfile.TemporaryDirectory(dir=plan.folder) as folder:
+            return alone("import", bundle, Path(folder)).seconds
+
+    def theirs() -> float:
+        plan.tell("git-history replays the bundle")
+        database.unlink(missing_ok=True)
+        return seconds_of(lambda: _replay(at_hand, clone, database))
+
+    our_times, their_times = interleaved(plan.rounds, ours, theirs)
+    note = at_hand.versions
+    if depth is not None:
+        note += f"; it replayed only the last {depth} versions, ours all of them"
+    return Finding(GIT_HISTORY.key, our_times, their_times, note=note)
+
+
+def _replay(at_hand: Environment, clone: Path, database: Path) -> None:
     command = [str(at_hand.bin / "git-history"), "file", str(database), MEMBER, "--repo", str(clone), "--id", "id"]
     convert = ["--convert", "json.loads(content)['data']", "--ignore", "benchmarks", "--silent"]
     subprocess.run([*command, *convert], check=True, stdout=sys.stderr)

@@ -314,6 +314,33 @@ def test_a_model_that_a_text_listing_shows_without_covering_it_was_seen(tmp_path
         assert sorted(ledger.rows(seen)) == [(at(0), at(1)), (at(2), at(3))]
 
 
+@pytest.mark.parametrize("outputs", [["image"], ["image", "text"]])
+def test_a_spell_goes_on_with_text_listings_once_they_cover_its_model(tmp_path, capture, model, at, outputs):
+    """Because one showed it, or because it came to output text; one of every modality may show it in other words later.
+
+    Seen red with `altered_models` not comparing whether listings of text cover a model.
+    """
+    first, then = (
+        model("i/i", architecture={"output_modalities": ["image"]}),
+        model("i/i", architecture={"output_modalities": outputs}),
+    )
+    renamed = model("i/i", name="Other", architecture={"output_modalities": ["image"]})
+    story = [
+        capture(0, "a/a", first),
+        capture(1, "a/a", then, scope=TEXT_MODELS),
+        capture(2, "a/a", then, scope=TEXT_MODELS),
+        capture(3, "a/a", renamed),
+        capture(4, "a/a", scope=TEXT_MODELS),
+    ]
+    seen = "SELECT listed_to, last_seen_at FROM marts.model_spells WHERE model_id = 'i/i'"
+    told = []
+    with Ledger(tmp_path) as ledger:
+        for one in story:
+            ledger.load([one])
+            told += ledger.rows(seen)
+        assert told == [(None, at(0)), (None, at(1)), (None, at(2)), (None, at(3)), (None, at(3))]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

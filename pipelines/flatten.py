@@ -103,6 +103,7 @@ UNKNOWN_FIELDS: Mapping[str, pl.DataType] = {
 
 _VOLATILE = "benchmarks"
 _GROUPS = ("architecture", "top_provider")
+_NESTED = (*_GROUPS, "alias_target")
 _KNOWN_FIELDS = frozenset(
     [
         "id",
@@ -205,6 +206,19 @@ class _Met(NamedTuple):
     unreadable_count: int
 
 
+class _PriceList(NamedTuple):
+    """A ``pricing`` as received, taken apart. ``oddities`` are what is no price, by its path."""
+
+    key: str
+    rules_key: str | None
+    rules: Sequence[Rule]
+    oddities: Mapping[str, Any]
+    price_count: int
+    unreadable_count: int
+    price_rows: Sequence[tuple[Any, ...]]
+    rule_rows: Sequence[tuple[Any, ...]]
+
+
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
     """An answer as the API gives it, its models left as the bytes that they are."""
 
@@ -229,7 +243,7 @@ class Flattener:
     def __init__(self) -> None:
         self._met: dict[str, _Met] = {}
         self._met_bytes: dict[bytes, _Met] = {}
-        self._met_lists: set[str] = set()
+        self._met_lists: dict[str, _PriceList] = {}
         self._forget_rows()
 
     def _forget_rows(self) -> None:
@@ -259,11 +273,14 @@ class Flattener:
             orjson.loads(bytes(envelope.links))
             page = {"total_count": orjson.loads(bytes(envelope.total_count))}
             contents = [bytes(raw) for raw in envelope.data]
-            new = {content: _read_model(content) for content in contents if content not in self._met_bytes}
+            known = [self._met_bytes.get(content) for content in contents]
+            strange = [content for content, met in zip(contents, known, strict=True) if met is None]
+            new = {content: _read_model(content) for content in strange}
             self._met_bytes.update(zip(new, self._meet(list(new.values())), strict=True))
         except (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError):
             return None
-        return _listing([self._met_bytes[content] for content in contents], _reported_count([page]), ())
+        models = [met or self._met_bytes[content] for met, content in zip(known, contents, strict=True)]
+        return _listing(models, _reported_count([page]), ())
 
     def _by_reading(self, body: bytes) -> Listing:
         try:
@@ -296,23 +313,18 @@ class Flattener:
 
     def _flatten_model(self, key: str, model: dict[str, Any]) -> tuple[int, int]:
         pricing = model.get("pricing")
-        headline, rules, oddities = split_pricing(pricing)
         list_key = digest(canonical(pricing))
-        texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
-        unreadable = sum(read_price(text).status == "unreadable" for text in texts)
-        if not isinstance(pricing, dict):
-            texts, unreadable = [""], 1
-        row = (*_model_row(key, model, oddities), list_key, rules_key(rules), _outputs_text(model))
-        unknown = [(key, *found) for found in _unknown_in(model, rules)]
-        rows = list(price_rows(list_key, headline)), list(rule_rows(list_key, headline, rules))
+        prices = self._met_lists.get(list_key) or _read_price_list(list_key, pricing)
+        row = (*_model_row(key, model, prices.oddities), list_key, prices.rules_key, _outputs_text(model))
+        unknown = [(key, *found) for found in _unknown_in(model, prices.rules)]
         # from here on nothing fails
         if list_key not in self._met_lists:
-            self._met_lists.add(list_key)
-            self._prices += rows[0]
-            self._rules += rows[1]
+            self._met_lists[list_key] = prices
+            self._prices += prices.price_rows
+            self._rules += prices.rule_rows
         self._models.append(row)
         self._unknown += unknown
-        return len(texts), unreadable
+        return prices.price_count, prices.unreadable_count
 
 
 def frame_of(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -333,13 +345,13 @@ def _read_model(content: bytes) -> dict[str, Any]:
 
 
 def _listing(models: Sequence[_Met], reported: int | None, unknown: tuple[tuple[str, str, str], ...]) -> Listing:
-    ids = tuple(one.model_id for one in models)
+    keys, ids, price_counts, unreadable_counts = zip(*models, strict=True) if models else ((),) * 4
     return Listing(
         ids,
-        tuple(one.key for one in models),
+        keys,
         reported if reported is not None and abs(reported) < 2**63 else None,
-        sum(one.price_count for one in models),
-        sum(one.unreadable_count for one in models),
+        sum(price_counts),
+        sum(unreadable_counts),
         tuple(_defects(ids, reported)),
         unknown,
     )
@@ -453,26 +465,23 @@ def _unknown_envelope(pages: Sequence[Any]) -> Iterator[tuple[str, str, str]]:
 # --- a model --------------------------------------------------------------------------------------------------------
 
 
-def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tuple[Any, ...]:
+def _model_row(key: str, model: dict[str, Any], oddities: Mapping[str, Any]) -> tuple[Any, ...]:
     """The columns of :data:`MODELS` up to ``meaning_key``."""
-    fields = _fields(model) | oddities
-    columns = {column: _take(fields, name, fits, convert) for column, (name, fits, convert) in _ATTRIBUTES.items()}
-    misfits = {name: column for column, (name, _, _) in _ATTRIBUTES.items()}
+    fields = _fields(model)
+    fields.update(oddities)
+    columns = _take_columns(fields)
     # What its column cannot hold is kept under the column's name, so that it is one attribute whatever its form.
     extra = {
-        misfits.get(name, name): value
+        _MISFITS.get(name, name): value
         for name, value in fields.items()
         if value is not None or name not in _KNOWN_FIELDS
     }
     base, _, variant = model["id"].partition(":")
-    attributes = {name: value for name, value in extra.items() if name not in _NO_ATTRIBUTE} | {
-        column: str(value) if isinstance(value, date) else value
-        for column, value in columns.items()
-        if value is not None
-    }
-    meaning = {name: _meaning(value) for name, value in attributes.items()}
-    defaults = columns.pop("default_parameters")
-    values = dict(columns)
+    attributes = {name: value for name, value in extra.items() if name not in _NO_ATTRIBUTE} | columns
+    for name in _DATED & columns.keys():
+        attributes[name] = str(columns[name])
+    meaning = {name: meant for name, value in attributes.items() if (meant := _meaning(value)) is not None}
+    defaults = columns.get("default_parameters")
     return (
         key,
         model["id"],
@@ -480,14 +489,14 @@ def _model_row(key: str, model: dict[str, Any], oddities: dict[str, Any]) -> tup
         base,
         variant or None,
         base.startswith("~"),
-        values.pop("alias_target"),
-        *(values.pop(name) for name in _BEFORE_DEFAULTS),
+        columns.get("alias_target"),
+        *map(columns.get, _BEFORE_DEFAULTS),
         None if defaults is None else canonical(defaults).decode(),
-        values.pop("expiration_date"),
-        values.pop("knowledge_cutoff"),
+        columns.get("expiration_date"),
+        columns.get("knowledge_cutoff"),
         canonical(extra).decode(),
         digest(canonical([model["id"], attributes, extra])),
-        digest(canonical([model["id"], {name: value for name, value in meaning.items() if value is not None}])),
+        digest(canonical([model["id"], meaning])),
     )
 
 
@@ -498,26 +507,28 @@ def _fields(model: dict[str, Any]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     for name, value in model.items():
-        if name in (*_GROUPS, "alias_target") and isinstance(value, dict):
-            fields |= {f"{name}.{inner}": one for inner, one in value.items()}
+        if name in _NESTED and isinstance(value, dict):
+            for inner, one in value.items():
+                fields[f"{name}.{inner}"] = one
         elif name not in {"id", "pricing"} and (value is not None or name not in _GROUPS):
-            is_inner = "." in name and name.partition(".")[0] in (*_GROUPS, "alias_target", "pricing")
+            is_inner = "." in name and name.partition(".")[0] in (*_NESTED, "pricing")
             is_ambiguous = is_inner or (name in _ATTRIBUTES and name not in _KNOWN_FIELDS)
             fields[f"$.{name}" if is_ambiguous else name] = value
     return fields
 
 
-def _take(fields: dict[str, Any], name: str, fits: Callable[[Any], bool], convert: Callable[[Any], Any]) -> Any:
-    """The value of ``name``, taken out of ``fields`` if its column can hold it."""
-    value = fields.get(name)
-    if value is None or not fits(value):
-        return None
-    try:
-        converted = convert(value)
-    except (ValueError, OverflowError, OSError):
-        return None
-    del fields[name]
-    return converted
+def _take_columns(fields: dict[str, Any]) -> dict[str, Any]:
+    """The attributes that their columns can hold, by column, taken out of ``fields``."""
+    columns: dict[str, Any] = {}
+    for column, (name, fits, convert) in _ATTRIBUTES.items():
+        value = fields.get(name)
+        if value is not None and fits(value):
+            try:
+                columns[column] = convert(value)
+            except (ValueError, OverflowError, OSError):
+                continue
+            del fields[name]
+    return columns
 
 
 def _same(value: Any) -> Any:
@@ -579,14 +590,16 @@ _ATTRIBUTES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]
 }
 """Each attribute's column, where the API has it, what its column can hold, and how it gets there."""
 
+_MISFITS = {name: column for column, (name, _, _) in _ATTRIBUTES.items()}
+_DATED = frozenset({"created_at", "expiration_date"})
 _BEFORE_DEFAULTS = [name for name in MODELS if name in _ATTRIBUTES][1:-3]
 
 
 def _meaning(value: Any) -> Any:
     """``value`` such that two that mean the same are equal: empty forms are None, arrays of strings are sorted sets."""
-    if value is None or value == "" or value == [] or value == {}:
-        return None
-    return sorted(set(value)) if is_texts(value) else value
+    if isinstance(value, list):
+        return (sorted(set(value)) if is_texts(value) else value) or None
+    return (value or None) if isinstance(value, (str, dict)) else value
 
 
 def _outputs_text(model: Mapping[str, Any]) -> bool:
@@ -605,6 +618,21 @@ def _outputs_text(model: Mapping[str, Any]) -> bool:
 
 
 # --- prices ---------------------------------------------------------------------------------------------------------
+
+
+def _read_price_list(key: str, pricing: Any) -> _PriceList:
+    headline, rules, oddities = split_pricing(pricing)
+    texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
+    unreadable = sum(read_price(text).status == "unreadable" for text in texts)
+    return _PriceList(
+        key,
+        rules_key(rules),
+        rules,
+        oddities,
+        *((len(texts), unreadable) if isinstance(pricing, dict) else (1, 1)),
+        list(price_rows(key, headline)),
+        list(rule_rows(key, headline, rules)),
+    )
 
 
 def rules_key(rules: Sequence[Rule]) -> str | None:
@@ -716,7 +744,7 @@ def _unknown_in(model: Mapping[str, Any], rules: Sequence[Rule]) -> Iterator[tup
     for name, value in model.items():
         if name not in _KNOWN_FIELDS:
             yield name, json_type(value), example_of(value)
-        elif name in (*_GROUPS, "alias_target") and isinstance(value, dict):
+        elif name in _NESTED and isinstance(value, dict):
             for inner, one in value.items():
                 if f"{name}.{inner}" not in _KNOWN_FIELDS:
                     yield f"{name}.{inner}", json_type(one), example_of(one)

@@ -35,9 +35,11 @@ PACK_SIZE = 64
 
 _BLOCK = 1 << 16
 
-_LEVEL = 9
+_LEVEL = 7
 _WINDOW_LOG = 26
 """64 MiB: long enough that a capture is coded against all earlier ones of its pack; `zstd -d` accepts up to 27."""
+_LONG_MATCH = 128
+"""Repetitions of at least as many bytes are found at any distance: captures repeat whole models."""
 
 
 def iso(moment: datetime) -> str:
@@ -295,7 +297,7 @@ def _untar(content: bytes) -> Iterator[Capture]:
 
 def _compress(content: bytes) -> bytes:
     parameters = zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, write_checksum=True
+        _LEVEL, window_log=_WINDOW_LOG, enable_ldm=True, ldm_min_match=_LONG_MATCH, write_checksum=True
     )
     return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
 

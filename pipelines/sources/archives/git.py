@@ -13,13 +13,14 @@ import io
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 
 from pipelines.errors import SourceError, UsageError
 from pipelines.sources.archives import names
@@ -29,6 +30,7 @@ from pipelines.sources.archives.items import Contents, Item, Unfit, Unreadable
 BUNDLE_MAGIC = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PIPE_SIZE = 2**20
 _CANDIDATES = 5
 """How many paths an error proposes."""
 
@@ -107,14 +109,18 @@ def _versions(git: _Git, member: str | None, stack: ExitStack) -> Contents:
     if not changes:
         raise SourceError(f"{git.name} has never held the file {names.printable(path)}; {_proposal(git)}.")
     contents = Contents([], [])
-    blobs = _Blobs(git, stack)
     name, compression = names.printable(path), names.compression_named(path)
+    dated: list[tuple[datetime, _Change]] = []
     for change in changes:
-        read = partial(_read, blobs, change, compression)
         try:
-            contents.items.append(Item(name, _moment(change.committed), read, {"commit": change.commit}))
+            dated.append((_moment(change.committed), change))
         except (ValueError, OverflowError):
             contents.unreadable.append(Unreadable(name, f"commit {change.commit} has no valid committer time"))
+    dated.sort(key=lambda one: one[0])  # in the order in which they will be read
+    blobs = _Blobs(git, stack, [change.blob for _, change in dated])
+    for place, (observed_at, change) in enumerate(dated):
+        read = partial(_read, blobs, place, change.commit, compression)
+        contents.items.append(Item(name, observed_at, read, {"commit": change.commit}))
     return contents
 
 
@@ -145,11 +151,11 @@ def _changes(tokens: Iterator[bytes], path: bytes) -> Iterator[_Change]:
             yield _Change(commit.decode(), committed, blob.decode())
 
 
-def _read(blobs: _Blobs, change: _Change, compression: str | None) -> bytes:
+def _read(blobs: _Blobs, place: int, commit: str, compression: str | None) -> bytes:
     try:
-        return read_body(io.BytesIO(blobs.read(change.blob)), compression)
+        return read_body(io.BytesIO(blobs.read(place)), compression)
     except Unfit as unfit:
-        raise Unfit(f"in commit {change.commit}: {unfit}") from unfit
+        raise Unfit(f"in commit {commit}: {unfit}") from unfit
 
 
 def _only_capture(git: _Git) -> str:
@@ -241,17 +247,19 @@ class _Git:
         captures = [path for path in counts if names.is_capture(path)]
         return sorted(captures, key=lambda path: (-counts[path], path))
 
-    def start(self, *arguments: str, stderr: int) -> subprocess.Popen[bytes]:
-        """A git command in our repository, to be talked to."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
+    def start(self, *arguments: str, stdin: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """A git command in our repository, its output to be read as it comes."""
+        process = subprocess.Popen(
             self._command(*arguments),
             env=self._environment,
             cwd=self._home,
-            stdin=pipe,
-            stdout=pipe,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
             stderr=stderr,
         )
+        assert process.stdout is not None
+        _widen(process.stdout)
+        return process
 
     def failure(self, stderr: bytes) -> SourceError:
         """The error for a git command that has written ``stderr``."""
@@ -324,44 +332,63 @@ def _bundle_header(bundle: Path, name: str) -> tuple[str, list[str]]:
     raise SourceError(f"{name} is damaged or cut short: its header has no end.")
 
 
-class _Blobs:
-    """File contents by object id, from one running ``git cat-file``.
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a whole capture lie in ``pipe``, where that can be had: only on Linux, and not for everybody."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
 
-    One question is open at a time, so that neither side ever waits on a full pipe.
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+
+class _Blobs:
+    """The contents of ``blobs`` by their place, from one running ``git cat-file``.
+
+    It is told all of them at once, so that it unpacks the next while the last is worked on. Who asks out of turn has
+    it start anew.
     """
 
-    def __init__(self, git: _Git, stack: ExitStack) -> None:
+    def __init__(self, git: _Git, stack: ExitStack, blobs: Sequence[str]) -> None:
         self._git = git
-        self._stderr = stack.enter_context(TemporaryFile())  # noqa: SIM115 (the stack closes it)
-        self._process = stack.enter_context(git.start("cat-file", "--batch", stderr=self._stderr.fileno()))
+        self._blobs = blobs
+        self._next: int | None = None
+        self._running = stack.enter_context(ExitStack())
 
-    def read(self, blob: str) -> bytes:
-        """The content of ``blob``. Raises Unfit where there is none, SourceError where git gives up."""
-        questions, answers = self._process.stdin, self._process.stdout
-        assert questions is not None
-        assert answers is not None
-        try:
-            # Past the buffer, which would try to write again when it is closed.
-            os.write(questions.fileno(), f"{blob}\n".encode())
-        except BrokenPipeError:
-            raise self._failure() from None
-        head = answers.readline().split()
+    def read(self, place: int) -> bytes:
+        """The content of the blob. Raises Unfit where there is none, SourceError where git gives up."""
+        if place != self._next:
+            self._start(place)
+        self._next = None  # until the whole answer is read
+        head = self._answers.readline().split()
         if head[1:] == [b"missing"]:
+            self._next = place + 1
             raise Unfit("the repository does not hold its bytes (is it a partial clone?)")
         if len(head) != 3:
             raise self._failure()
         size = int(head[2])
-        body = answers.read(min(size, MAX_BODY))
+        body = self._answers.read(min(size, MAX_BODY))
         remaining = size - len(body)
-        while size > MAX_BODY and remaining and (skipped := answers.read(min(remaining, MAX_BODY))):
+        while size > MAX_BODY and remaining and (skipped := self._answers.read(min(remaining, MAX_BODY))):
             remaining -= len(skipped)
-        if remaining or answers.read(1) != b"\n":
+        if remaining or self._answers.read(1) != b"\n":
             raise self._failure()
+        self._next = place + 1
         if size > MAX_BODY:
             raise too_large()
         return body
 
+    def _start(self, place: int) -> None:
+        self._running.close()
+        questions = self._running.enter_context(TemporaryFile())  # noqa: SIM115 (the stack closes it)
+        questions.write("".join(f"{blob}\n" for blob in self._blobs[place:]).encode())
+        questions.seek(0)
+        self._stderr = self._running.enter_context(TemporaryFile())  # noqa: SIM115 (the stack closes it)
+        started = self._git.start("cat-file", "--batch", stdin=questions, stderr=self._stderr)
+        self._process = self._running.enter_context(started)
+        assert self._process.stdout is not None
+        self._answers = self._process.stdout
+
     def _failure(self) -> SourceError:
+        self._answers.close()
         self._process.wait()
         self._stderr.seek(0)
         return self._git.failure(self._stderr.read())

@@ -419,6 +419,17 @@ def test_a_version_that_is_too_large_is_reported_and_the_next_one_read(repositor
     assert good.body == b"2"
 
 
+def test_a_history_may_be_read_out_of_turn(repository):
+    """Seen red with the next answer taken whatever was asked."""
+    for day in range(1, 7):
+        repository.commit(f"2026-08-0{7 - day}T00:00:00Z", models__json=f"of day {7 - day}".encode())
+    with open_archive(repository.folder, scope=TEXT_MODELS) as archive:
+        one, other = iter(archive), iter(archive)
+        told = [next(one), next(one), next(other), next(one), next(other), *one, *other]
+    days = [1, 2, 1, 3, 2, 4, 5, 6, 3, 4, 5, 6]
+    assert [capture.body for capture in told] == [f"of day {day}".encode() for day in days]
+
+
 def test_a_history_may_be_left_in_the_middle(repository):
     for day in range(1, 9):
         repository.commit(f"2026-08-0{day}T00:00:00Z", models__json=os.urandom(300_000))

@@ -35,8 +35,8 @@ compared AS (
         AND min_by(started_by, valid_from) FILTER (is_new) = min(CASE WHEN NOT is_new THEN started_by END)
         AND bool_or(is_new AND is_left_censored) = bool_or(NOT is_new AND is_left_censored) AS goes_on,
         bool_or(is_new AND is_text_listed) = bool_or(NOT is_new AND is_text_listed) AS is_listed_alike,
-        count(DISTINCT meaning_key) = 1 AS has_one_meaning,
-        count(DISTINCT price_list_no) = 1 AS has_one_price_list
+        min(meaning_key) = max(meaning_key) AS has_one_meaning,
+        min(price_list_no) = max(price_list_no) AS has_one_price_list
     FROM concerned_runs
     GROUP BY model_no
 ),

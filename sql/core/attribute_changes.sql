@@ -51,6 +51,7 @@ told AS (
         source, model_no, changed_at, last_seen_at, after_absence,
         change.attribute AS attribute, change.old_value AS old_value, change.new_value AS new_value
     FROM scalars
+    WHERE change.old_value IS DISTINCT FROM change.new_value
     UNION ALL
     SELECT
         source, model_no, changed_at, last_seen_at, after_absence, attribute,

@@ -6,12 +6,14 @@ reads: fresh_price_intervals, fresh_schedule_bases, core.windows
 WITH compared AS (
     SELECT
         *,
+        -- a window without partitions, here and below: parts of few rows each cost twice as much
+        model_no = lag(model_no) OVER w AND price_kind = lag(price_kind) OVER w AS has_old,
         lag(price_status) OVER w AS old_price_status,
         lag(price_text) OVER w AS old_price_text,
         lag(price_usd) OVER w AS old_price_usd,
         lag(last_seen_at) OVER w AS previous_last_seen_at
     FROM fresh_price_intervals
-    WINDOW w AS (PARTITION BY model_no, price_kind ORDER BY valid_from)
+    WINDOW w AS (ORDER BY model_no, price_kind, valid_from)
 ),
 
 changes AS (
@@ -31,7 +33,7 @@ changes AS (
         END AS change_kind
     FROM compared AS c
     WHERE
-        c.old_price_status IS NOT NULL
+        c.has_old
         AND (c.old_price_status <> c.price_status OR c.old_price_usd IS DISTINCT FROM c.price_usd)
 ),
 
@@ -54,11 +56,12 @@ judged AS (
                     AND b.price_list_no = c.price_list_no AND b.price_usd = c.price_usd
             )
         ) AS is_schedule_flip,
+        c.model_no = lead(c.model_no) OVER w AND c.price_kind = lead(c.price_kind) OVER w AS has_next,
         lead(c.valid_from) OVER w AS next_changed_at,
         lead(c.price_status) OVER w AS next_price_status,
         lead(c.price_usd) OVER w AS next_price_usd
     FROM changes AS c
-    WINDOW w AS (PARTITION BY c.model_no, c.price_kind ORDER BY c.valid_from)
+    WINDOW w AS (ORDER BY c.model_no, c.price_kind, c.valid_from)
 )
 
 SELECT
@@ -76,7 +79,7 @@ SELECT
     coalesce(is_schedule_flip, FALSE) AS is_schedule_flip,
     after_absence,
     CASE
-        WHEN next_price_status = old_price_status AND next_price_usd IS NOT DISTINCT FROM old_price_usd
+        WHEN has_next AND next_price_status = old_price_status AND next_price_usd IS NOT DISTINCT FROM old_price_usd
             THEN next_changed_at
     END AS reverted_at
 FROM judged

@@ -6,10 +6,9 @@ reads: affected_runs, core.versions, core.price_rules
 WITH runs AS (
     SELECT
         r.source, r.model_no, r.valid_from, r.valid_to, r.last_seen_at, r.started_by, v.price_list_no,
-        row_number() OVER w AS run_no
+        row_number() OVER (ORDER BY r.model_no, r.valid_from) AS run_no
     FROM affected_runs AS r
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
-    WINDOW w AS (PARTITION BY r.model_no ORDER BY r.valid_from)
 ),
 
 told AS (
@@ -34,16 +33,19 @@ islands AS (
     SELECT
         *,
         sum(CASE WHEN goes_on THEN 0 ELSE 1 END) OVER (
-            PARTITION BY model_no, rule_no, price_kind ORDER BY valid_from ROWS UNBOUNDED PRECEDING
+            ORDER BY model_no, rule_no, price_kind, valid_from ROWS UNBOUNDED PRECEDING
         ) AS island
     FROM (
         SELECT
             *,
             coalesce(
-                started_by = 'change' AND meaning = lag(meaning) OVER w AND run_no = lag(run_no) OVER w + 1, FALSE
+                started_by = 'change' AND model_no = lag(model_no) OVER w AND rule_no = lag(rule_no) OVER w
+                AND price_kind = lag(price_kind) OVER w AND run_no = lag(run_no) OVER w + 1 AND meaning = lag(meaning) OVER w,
+                FALSE
             ) AS goes_on
         FROM told
-        WINDOW w AS (PARTITION BY model_no, rule_no, price_kind ORDER BY valid_from)
+        -- a window without partitions: parts of few rows each cost twice as much
+        WINDOW w AS (ORDER BY model_no, rule_no, price_kind, valid_from)
     )
 )
 

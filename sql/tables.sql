@@ -1,4 +1,4 @@
--- version: 13
+-- version: 14
 --
 -- Goes up whenever a ledger that an earlier program filled would not hold what this one would put into it: other
 -- tables, derivations or ways to read a capture. Such a ledger is built anew from captures and journal.

@@ -331,7 +331,8 @@ def _catalogue_before(
     touched = select(
         connection,
         "SELECT DISTINCT model_no FROM catalogue.core.runs WHERE known_to IS NULL AND source = $source "
-        "AND (valid_from >= make_timestamptz($since) OR valid_to >= make_timestamptz($since))",
+        "AND (valid_from >= make_timestamptz($since) OR valid_to >= make_timestamptz($since) "
+        "OR text_listed_from >= make_timestamptz($since))",
         {"source": altered.source, "since": altered.since},
     )
     state.touched[touched["model_no"].to_numpy()] = True
@@ -358,29 +359,28 @@ def _derive_from_runs(connection: duckdb.DuckDBPyConnection, altered: _Altered) 
         [altered.source, altered.since],
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE altered_models AS {derivations()['altered_models']}")
-    for concerned, tables in _FOLLOWING.items():
-        affected, with_rules = rows(
-            connection, f"SELECT count(*), count(*) FILTER (has_rules) FROM altered_models WHERE {concerned}"
-        )[0]
-        if affected:
-            connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE affected AS SELECT model_no FROM altered_models WHERE {concerned}"
-            )
-            _derive_affected(connection, tables, has_rules=with_rules > 0)
+    flags = ", ".join(f"bool_or({flag}), bool_or({flag} AND has_rules)" for flag in _FOLLOWING)
+    told = iter(rows(connection, f"SELECT {flags} FROM altered_models")[0])
+    for (flag, tables), is_any, has_rules in zip(_FOLLOWING.items(), told, told, strict=True):
+        if is_any:
+            _derive_affected(connection, flag, tables, has_rules=has_rules)
 
 
-def _derive_affected(connection: duckdb.DuckDBPyConnection, tables: Sequence[str], *, has_rules: bool) -> None:
+def _derive_affected(
+    connection: duckdb.DuckDBPyConnection, flag: str, tables: Sequence[str], *, has_rules: bool
+) -> None:
+    affected = f"(SELECT model_no FROM altered_models WHERE {flag}) AS a ON a.model_no = t.model_no"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT r.* EXCLUDE (known_from, known_to) "
-        "FROM catalogue.core.runs AS r SEMI JOIN affected AS a ON a.model_no = r.model_no "
-        "WHERE r.known_to IS NULL AND r.source = (SELECT source FROM altered_source)"
+        "CREATE OR REPLACE TEMP TABLE affected_runs AS SELECT t.* EXCLUDE (known_from, known_to) "
+        f"FROM catalogue.core.runs AS t SEMI JOIN {affected} "
+        "WHERE t.known_to IS NULL AND t.source = (SELECT source FROM altered_source)"
     )
-    if not has_rules:
+    if "schedule_bases" in tables and not has_rules:
         connection.execute(_NO_BASES)
     for name in tables:
         if name in _OF_RULES and not has_rules:
             continue
-        concerned = "affected AS a ON a.model_no = t.model_no"
+        concerned = affected
         if name in _OF_INTERVALS:
             connection.execute(_ALTERED_INTERVALS.format(table=_OF_INTERVALS[name]))
             concerned = "altered_intervals AS a ON a.model_no = t.model_no AND a.valid_from = t.changed_at"

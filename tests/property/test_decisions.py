@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.ledger.ledger import Ledger
@@ -156,11 +156,13 @@ def as_of(ledger: Ledger, known_at: datetime | None) -> dict[str, list[str]]:
 
 
 @examples(6)
+@example(history=History(2123359))
 @given(history=histories)
 def test_the_last_word_counts(history: History) -> None:
     """Truth 8: whatever was decided before, on whichever captures, alone or with others, between whichever loads.
 
-    Seen red with the first decision counting in `_CANDIDATES`.
+    Seen red with the first decision counting in `_CANDIDATES`, and in the history that is named with a rejected listing
+    of text that goes on covering a model.
     """
     answers, chance = undecided(history), history.chance
     decisions: dict[Answer, str] = {}

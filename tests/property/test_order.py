@@ -6,6 +6,7 @@ Does not belong here: what was known when (`test_clocks`).
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import Any
 
@@ -24,8 +25,12 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 def examples(number: int) -> settings:
-    """Each example builds a warehouse on disk or two, and each batch is a commit of some tenths of a second."""
-    return settings(max_examples=number, phases=PHASES)
+    """Each example builds a warehouse on disk or two, and each batch is a commit of some tenths of a second; so there
+    are few. ``CATALOGUE_EXAMPLES=50`` tries fifty times as many:
+
+        CATALOGUE_EXAMPLES=50 make test ARGS=tests/property
+    """
+    return settings(max_examples=number * int(os.environ.get("CATALOGUE_EXAMPLES", "1")), phases=PHASES)
 
 
 FACTS = (

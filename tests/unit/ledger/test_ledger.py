@@ -341,6 +341,21 @@ def test_a_spell_goes_on_with_text_listings_once_they_cover_its_model(tmp_path, 
         assert told == [(None, at(0)), (None, at(1)), (None, at(2)), (None, at(3)), (None, at(3))]
 
 
+def test_a_model_that_a_text_listing_showed_is_seen_no_longer_once_that_is_rejected(tmp_path, capture, model, at):
+    """Its run is the same but for what listings of text say of it. Seen red with only those models taken for touched of
+    which a run began or ended since the rejected listing.
+    """
+    image = model("i/i", architecture={"output_modalities": ["image"]})
+    shown = capture(2, "a/a", image, scope=TEXT_MODELS)
+    seen = "SELECT last_seen_at FROM marts.model_spells WHERE model_id = 'i/i'"
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, "a/a", image), capture(1, "a/a", image), shown, capture(3, "a/a", scope=TEXT_MODELS)])
+        ledger.commit(decisions=[{"snapshot_id": shown.snapshot_id, "decision": "reject", "reason": "wrong"}])
+        assert ledger.rows(seen) == [(at(1),)]
+        ledger.load([capture(4, "a/a", scope=TEXT_MODELS)])
+        assert ledger.rows(seen) == [(at(1),)]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

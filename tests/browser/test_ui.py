@@ -43,6 +43,9 @@ sys.exit(serve(Settings(warehouse=Path(sys.argv[1])), "127.0.0.1", int(sys.argv[
 """
 PATIENCE_MS = 30_000
 
+pytestmark = pytest.mark.xdist_group("ui")
+"""One worker starts Dagster, which takes half a minute, and not each."""
+
 CATALOGUE = SimulatedCatalogue(seed=3, models=80, days=60)
 TODAY = CATALOGUE.start + timedelta(days=31)
 

@@ -11,9 +11,9 @@ from tests.torture.forks import Forks
 from tests.torture.trial import Measures, Trial
 
 SAMPLES = {
-    "what comes in": ("snapshot", "import", "snapshot", "publish") * 3,
-    "what is decided": ("decide",) * 10,
-    "what is built anew": ("rebuild", "migration") * 5,
+    "what comes in": ("snapshot", "import", "snapshot", "publish") * 2,
+    "what is decided": ("decide",) * 6,
+    "what is built anew": ("rebuild", "migration") * 3,
     "the daily job": ("dagster",) * 2,
 }
 

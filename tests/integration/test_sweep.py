@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.captures import Capture
+from pipelines.captures import PACK_SIZE, Capture
 from pipelines.demo.catalogue import SimulatedCatalogue
 from pipelines.demo.misbehaviour import Misbehaviour
 from pipelines.demo.server import CatalogueServer
@@ -315,14 +315,14 @@ def test_changes_of_price_are_explained_as_they_were_simulated(seed: int, tmp_pa
     catalogue = SimulatedCatalogue(seed=seed, models=60, days=50)
     times = [catalogue.start + timedelta(hours=12 * number, minutes=5) for number in range(99)]
     changing = {one.model_id for one in catalogue.expected_price_changes(times)}
+    captures: list[Capture] = []
+    for at in times:
+        captures.append(Capture(ALL_MODELS, at, catalogue.listing(at, output_modalities="all"), "live"))
+        for model in sorted(changing & catalogue.ids_at(at, "all")):
+            captures.append(Capture(offers_scope(model), at, catalogue.endpoints(model, at) or b"", "live"))
     with Ledger(tmp_path) as ledger:
-        packs: list[str] = []
-        for at in times:
-            captures = [Capture(ALL_MODELS, at, catalogue.listing(at, output_modalities="all"), "live")]
-            for model in sorted(changing & catalogue.ids_at(at, "all")):
-                captures.append(Capture(offers_scope(model), at, catalogue.endpoints(model, at) or b"", "live"))
-            packs += ledger.store(captures).packs
-        ledger.commit(packs)
+        parts = [captures[start : start + PACK_SIZE] for start in range(0, len(captures), PACK_SIZE)]
+        ledger.commit([pack for part in parts for pack in ledger.store(part).packs])
         rows = ledger.rows(
             "SELECT model_id, price_kind, last_seen_at, changed_at, is_schedule_flip, explained_by "
             "FROM marts.price_changes ORDER BY ALL"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -126,7 +127,12 @@ def _collapse(
 
 def _is_more(part: int, share: float, whole: int) -> bool:
     """Whether ``part`` is more than ``share`` of ``whole``; the share is the decimal number that it is written as."""
-    return part > Fraction(str(share)) * whole
+    return part > _exact(share) * whole
+
+
+@cache
+def _exact(share: float) -> Fraction:
+    return Fraction(str(share))
 
 
 def _percent(share: float) -> str:

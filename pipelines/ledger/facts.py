@@ -66,7 +66,9 @@ class Listings:
                 del self._groups[next(iter(self._groups))]
             self._groups[keyframe] = self._read_group(keyframe)
         listing = self._groups[keyframe][capture_no]
-        return np.pad(listing, (0, models + 1 - listing.size))
+        roomy: Versions = np.zeros(models + 1, np.int32)
+        roomy[: listing.size] = listing
+        return roomy
 
     def _read_group(self, keyframe: int) -> dict[int, Versions]:
         changes = select(

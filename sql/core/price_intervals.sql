@@ -3,15 +3,47 @@ meaning: Stretches in which one headline price has one value; `unlisted` where t
 grain: a price interval of an affected model
 reads: affected_runs, core.versions, core.price_lists, core.prices
 */
-WITH lists AS (
+WITH placed AS (
     SELECT
-        r.source, r.model_no, r.valid_from, r.valid_to, r.last_seen_at, r.started_by, v.price_list_no, l.rules_key,
-        CASE WHEN r.model_no = lag(r.model_no) OVER w THEN lag(l.rules_key) OVER w END AS previous_rules_key
+        r.source, r.model_no, r.valid_from, r.valid_to, r.last_seen_at, r.started_by, v.price_list_no,
+        coalesce(
+            r.started_by = 'change'
+            AND r.model_no = lag(r.model_no) OVER w
+            AND v.price_list_no = lag(v.price_list_no) OVER w,
+            FALSE
+        ) AS goes_on
     FROM affected_runs AS r
     JOIN catalogue.core.versions AS v ON v.version_no = r.version_no
-    JOIN catalogue.core.price_lists AS l ON l.price_list_no = v.price_list_no
     -- windows without partitions, here and below: parts of few rows each cost twice as much
     WINDOW w AS (ORDER BY r.model_no, r.valid_from)
+),
+
+-- most runs begin with another attribute and the same price list
+stretches AS (
+    SELECT
+        source, model_no, price_list_no,
+        min(valid_from) AS valid_from,
+        CASE WHEN bool_or(valid_to IS NULL) THEN NULL ELSE max(valid_to) END AS valid_to,
+        CASE WHEN bool_or(valid_to IS NULL) THEN NULL ELSE max(last_seen_at) END AS last_seen_at,
+        max(CASE WHEN NOT goes_on THEN started_by END) AS started_by
+    FROM (
+        SELECT
+            *,
+            sum(CASE WHEN goes_on THEN 0 ELSE 1 END) OVER (
+                ORDER BY model_no, valid_from ROWS UNBOUNDED PRECEDING
+            ) AS stretch
+        FROM placed
+    )
+    GROUP BY source, model_no, price_list_no, stretch
+),
+
+lists AS (
+    SELECT
+        s.*, l.rules_key,
+        CASE WHEN s.model_no = lag(s.model_no) OVER w THEN lag(l.rules_key) OVER w END AS previous_rules_key
+    FROM stretches AS s
+    JOIN catalogue.core.price_lists AS l ON l.price_list_no = s.price_list_no
+    WINDOW w AS (ORDER BY s.model_no, s.valid_from)
 ),
 
 kinds AS (

@@ -209,7 +209,6 @@ class _Met(NamedTuple):
 class _PriceList(NamedTuple):
     """A ``pricing`` as received, taken apart. ``oddities`` are what is no price, by its path."""
 
-    key: str
     rules_key: str | None
     rules: Sequence[Rule]
     oddities: Mapping[str, Any]
@@ -591,7 +590,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, Callable[[Any], bool], Callable[[Any], Any]
 """Each attribute's column, where the API has it, what its column can hold, and how it gets there."""
 
 _MISFITS = {name: column for column, (name, _, _) in _ATTRIBUTES.items()}
-_DATED = frozenset({"created_at", "expiration_date"})
+_DATED = {column for column, (_, _, convert) in _ATTRIBUTES.items() if convert in (_moment, _day)}
 _BEFORE_DEFAULTS = [name for name in MODELS if name in _ATTRIBUTES][1:-3]
 
 
@@ -620,19 +619,14 @@ def _outputs_text(model: Mapping[str, Any]) -> bool:
 # --- prices ---------------------------------------------------------------------------------------------------------
 
 
-def _read_price_list(key: str, pricing: Any) -> _PriceList:
+def _read_price_list(list_key: str, pricing: Any) -> _PriceList:
     headline, rules, oddities = split_pricing(pricing)
     texts = [*headline.values(), *(text for rule in rules for text in rule.prices.values())]
     unreadable = sum(read_price(text).status == "unreadable" for text in texts)
-    return _PriceList(
-        key,
-        rules_key(rules),
-        rules,
-        oddities,
-        *((len(texts), unreadable) if isinstance(pricing, dict) else (1, 1)),
-        list(price_rows(key, headline)),
-        list(rule_rows(key, headline, rules)),
-    )
+    if not isinstance(pricing, dict):
+        texts, unreadable = [""], 1
+    rows = list(price_rows(list_key, headline)), list(rule_rows(list_key, headline, rules))
+    return _PriceList(rules_key(rules), rules, oddities, len(texts), unreadable, *rows)
 
 
 def rules_key(rules: Sequence[Rule]) -> str | None:

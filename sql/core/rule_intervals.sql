@@ -40,7 +40,8 @@ islands AS (
             *,
             coalesce(
                 started_by = 'change' AND model_no = lag(model_no) OVER w AND rule_no = lag(rule_no) OVER w
-                AND price_kind = lag(price_kind) OVER w AND run_no = lag(run_no) OVER w + 1 AND meaning = lag(meaning) OVER w,
+                AND price_kind = lag(price_kind) OVER w AND run_no = lag(run_no) OVER w + 1
+                AND meaning = lag(meaning) OVER w,
                 FALSE
             ) AS goes_on
         FROM told

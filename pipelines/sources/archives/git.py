@@ -357,10 +357,9 @@ class _Blobs:
         """The content of the blob. Raises Unfit where there is none, SourceError where git gives up."""
         if place != self._next:
             self._start(place)
-        self._next = None  # until the whole answer is read
+        self._next = place + 1
         head = self._answers.readline().split()
         if head[1:] == [b"missing"]:
-            self._next = place + 1
             raise Unfit("the repository does not hold its bytes (is it a partial clone?)")
         if len(head) != 3:
             raise self._failure()
@@ -371,7 +370,6 @@ class _Blobs:
             remaining -= len(skipped)
         if remaining or self._answers.read(1) != b"\n":
             raise self._failure()
-        self._next = place + 1
         if size > MAX_BODY:
             raise too_large()
         return body
@@ -388,6 +386,7 @@ class _Blobs:
         self._answers = self._process.stdout
 
     def _failure(self) -> SourceError:
+        self._next = None
         self._answers.close()
         self._process.wait()
         self._stderr.seek(0)

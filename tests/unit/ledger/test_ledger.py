@@ -356,6 +356,17 @@ def test_a_model_that_a_text_listing_showed_is_seen_no_longer_once_that_is_rejec
         assert ledger.rows(seen) == [(at(1),)]
 
 
+def test_no_rules_came_before_a_models_first_prices(tmp_path, capture, model):
+    """Not those of another model that is derived beside it. Seen red with the rules of the row before taken for the
+    model's own, which no mart shows and which would follow from what else was loaded.
+    """
+    listed = [model(one, pricing={"prompt": "1", "overrides": [{"utc_start": 600, "prompt": "2"}]}) for one in "abc"]
+    with Ledger(tmp_path) as ledger:
+        ledger.load([capture(0, *listed), capture(1, *listed)])
+        told = ledger.rows("SELECT rules_key IS NULL, previous_rules_key FROM catalogue.core.price_intervals")
+        assert told == [(False, None)] * 3
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
